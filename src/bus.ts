@@ -1,0 +1,273 @@
+/**
+ * The rules of the bus: what each request means, in terms of the store and the doorbell. It knows no transport, no SQL
+ * and no generated code; a refusal is a thrown BusError.
+ */
+import { createHash } from "node:crypto";
+import type { Clock } from "./clock.ts";
+import type { Doorbell } from "./doorbell.ts";
+import { BusError, type FieldViolation, invalidFields, unknownMessage } from "./errors.ts";
+import {
+  ALL,
+  type Agent,
+  DEFAULT_LEASE_MESSAGES,
+  DEFAULT_PAGE_SIZE,
+  DEFAULT_PULL_BYTES,
+  DEFAULT_PULL_MESSAGES,
+  MAX_PAGE_SIZE,
+  MAX_PULL_BYTES,
+  MAX_PULL_MESSAGES,
+  MAX_WAIT_SECONDS,
+  type MessageView,
+  foldName,
+} from "./message.ts";
+import { nearestNames } from "./nearest-names.ts";
+import { keyOfPageToken, pageTokenAfter } from "./page-token.ts";
+import { type RequestLimits, checkRequest, violationsOf } from "./request-rules.ts";
+import type * as ask from "./requests.ts";
+import type { Acked, LeaseModified, NewMessage, Pull, Pulled, Sent, Store, Taking } from "./store.ts";
+
+/** A long poll ends this long before its caller's own deadline, so that the answer still arrives. */
+const ANSWER_AHEAD_MS = 500;
+/** Names looked through for a misspelled one: keeps a notice under a millisecond or two. */
+const MAX_NAMES_COMPARED = 2000;
+
+export interface BusParts {
+  readonly store: Store;
+  readonly doorbell: Doorbell;
+  readonly clock: Clock;
+  /** Makes ids of messages and leases: UUIDv7. */
+  readonly newId: () => string;
+  readonly limits: RequestLimits;
+}
+
+export class Bus {
+  readonly #store: Store;
+  readonly #doorbell: Doorbell;
+  readonly #clock: Clock;
+  readonly #newId: () => string;
+  readonly #limits: RequestLimits;
+
+  constructor(parts: BusParts) {
+    this.#store = parts.store;
+    this.#doorbell = parts.doorbell;
+    this.#clock = parts.clock;
+    this.#newId = parts.newId;
+    this.#limits = parts.limits;
+  }
+
+  async send(request: ask.SendRequest): Promise<ask.SendAnswer> {
+    checkRequest("Send", request, this.#limits);
+    return this.#sendOne(this.#newMessage(request, false));
+  }
+
+  async broadcast(request: ask.BroadcastRequest): Promise<ask.SendAnswer> {
+    checkRequest("Broadcast", request, this.#limits);
+    return this.#sendOne(this.#newMessage({ ...request, recipient: ALL }, request.includeSender));
+  }
+
+  /** One transaction, one outcome an item, in order. */
+  async sendBatch(requests: readonly ask.SendRequest[]): Promise<(ask.SendAnswer | BusError)[]> {
+    checkRequest("SendBatch", { requests }, this.#limits);
+    const outcomes = requests.map((request): NewMessage | BusError => {
+      const single = violationsOf("SendBatchItem", request, this.#limits);
+      const others = violationsOf("Send", request, this.#limits).filter(({ field }) => single[0]?.field !== field);
+      const violations = [...single, ...others];
+      return violations.length > 0 ? invalidFields(violations) : this.#newMessage(request, false);
+    });
+    const accepted = outcomes.filter((outcome): outcome is NewMessage => !(outcome instanceof BusError));
+    const sent = accepted.length > 0 ? await this.#store.send(accepted) : [];
+    const notices = await this.#notices(accepted, sent);
+    const answers = sent.map((one, i) => (one instanceof BusError ? one : { ...one, notice: notices[i] ?? "" }));
+    let next = 0;
+    return outcomes.map((outcome) => (outcome instanceof BusError ? outcome : (answers[next++] as ask.SendAnswer)));
+  }
+
+  /**
+   * Hands out unread mail; waits for it if asked. It listens at the doorbell before it reads, so that what is committed
+   * in between is not missed. `holdMs` makes a read wait for its Ack: for doors that know when their answer is written.
+   */
+  async pullInbox(request: ask.PullRequest, caller: ask.Caller, holdMs?: number): Promise<ask.PullAnswer> {
+    const both: FieldViolation[] =
+      request.markRead && request.leaseSeconds > 0
+        ? [{ field: "markRead", description: "must not be set together with leaseSeconds" }]
+        : [];
+    checkRequest("PullInbox", request, this.#limits, both);
+    const pull = this.#pullOf(request, takingOf(request, holdMs));
+    const waitMs = Math.min(
+      Math.min(request.waitSeconds, MAX_WAIT_SECONDS) * 1000,
+      (caller.timeLeftMs ?? Number.POSITIVE_INFINITY) - ANSWER_AHEAD_MS,
+    );
+    if (waitMs <= 0) return this.#pullFor(pull, caller);
+
+    const until = this.#clock() + waitMs;
+    const listener = this.#doorbell.listen(pull.agent);
+    try {
+      for (;;) {
+        const pulled = await this.#pullFor(pull, caller);
+        const left = until - this.#clock();
+        if (pulled.messages.length > 0 || left <= 0) return pulled;
+        // What is leased now comes back without a ring when its lease runs out.
+        const due = pulled.dueAt === undefined ? left : Math.max(1, pulled.dueAt - this.#clock());
+        if ((await listener.wait(Math.min(left, due), caller.gone)) === "draining") return pulled;
+      }
+    } finally {
+      listener.close();
+    }
+  }
+
+  async ack(request: ask.AckRequest): Promise<Acked> {
+    checkRequest("Ack", request, this.#limits);
+    return this.#store.ack(foldName(request.agent), request.messageIds, request.leaseId);
+  }
+
+  async modifyLease(request: ask.ModifyLeaseRequest): Promise<LeaseModified> {
+    const { leaseSeconds, leaseId, messageIds } = request;
+    const more: FieldViolation[] = [];
+    if (leaseSeconds === undefined) {
+      more.push({ field: "leaseSeconds", description: "is required: 0 gives the lease back" });
+    } else if (leaseSeconds > 0 && messageIds.length > 0) {
+      more.push({ field: "messageIds", description: "must be empty unless leaseSeconds is 0: a lease is prolonged whole" });
+    }
+    checkRequest("ModifyLease", request, this.#limits, more);
+    const agent = foldName(request.agent);
+    return leaseSeconds
+      ? this.#store.extendLease(agent, leaseId, leaseSeconds * 1000)
+      : this.#store.giveBack(agent, leaseId, messageIds.length > 0 ? messageIds : undefined);
+  }
+
+  async registerAgent(request: ask.RegisterAgentRequest): Promise<Agent> {
+    checkRequest("RegisterAgent", request, this.#limits);
+    return this.#store.registerAgent(foldName(request.agent), request.description);
+  }
+
+  /** Resolves to the number of unread deliveries that are DEAD now. */
+  async removeAgent(request: ask.RemoveAgentRequest): Promise<number> {
+    checkRequest("RemoveAgent", request, this.#limits);
+    const name = foldName(request.agent);
+    try {
+      await this.#store.removeAgent(name);
+      return 0;
+    } catch (error) {
+      if (!request.force || !(error instanceof BusError) || error.refusal.reason !== "INBOX_NOT_EMPTY") throw error;
+      throw new BusError({
+        reason: "UNIMPLEMENTED",
+        advice: `this bus cannot yet remove an agent with unread mail by force; read or ack the mail of ${name} first`,
+      });
+    }
+  }
+
+  async listAgents(request: ask.ListAgentsRequest): Promise<ask.AgentList> {
+    checkRequest("ListAgents", request, this.#limits);
+    const asked = ["ListAgents", request.query, request.includeUnregistered];
+    const page = await this.#store.listAgents({
+      text: request.query,
+      includeUnregistered: request.includeUnregistered,
+      limit: pageSize(request),
+      after: keyOfPageToken(request.pageToken, asked),
+    });
+    return { agents: page.items, nextPageToken: page.next === undefined ? "" : pageTokenAfter(page.next, asked) };
+  }
+
+  async getMessage(request: ask.GetMessageRequest): Promise<MessageView> {
+    checkRequest("GetMessage", request, this.#limits);
+    const message = await this.#store.getMessage(foldName(request.agent), request.messageId);
+    if (message === undefined) throw unknownMessage(request.messageId);
+    return message;
+  }
+
+  async getReceipt(request: ask.GetReceiptRequest): Promise<ask.ReceiptList> {
+    checkRequest("GetReceipt", request, this.#limits);
+    const asked = ["GetReceipt", request.messageId];
+    const after = keyOfPageToken(request.pageToken, asked);
+    const page = await this.#store.getReceipt(request.messageId, pageSize(request), after);
+    if (page === undefined) throw unknownMessage(request.messageId);
+    const { items: receipts, next, ...counts } = page;
+    return { ...counts, receipts, nextPageToken: next === undefined ? "" : pageTokenAfter(next, asked) };
+  }
+
+  /** A caller who is gone gets nothing leased: what was leased while he left goes back, without an attempt. */
+  async #pullFor(pull: Pull, caller: ask.Caller): Promise<Pulled> {
+    if (caller.gone.aborted) throw hungUp();
+    const pulled = await this.#store.pull(pull);
+    if (caller.gone.aborted && pulled.lease !== undefined) {
+      await this.#store.giveBack(pull.agent, pulled.lease.id, undefined);
+      throw hungUp();
+    }
+    return pulled;
+  }
+
+  #pullOf(request: ask.PullRequest, taking: Taking): Pull {
+    const usual = taking.kind === "lease" ? DEFAULT_LEASE_MESSAGES : DEFAULT_PULL_MESSAGES;
+    return {
+      agent: foldName(request.agent),
+      maxMessages: Math.min(request.maxMessages || usual, MAX_PULL_MESSAGES),
+      maxBytes: Math.min(request.maxBytes || DEFAULT_PULL_BYTES, MAX_PULL_BYTES),
+      maxBodyBytes: request.maxBodyBytes || undefined,
+      taking,
+      leaseId: this.#newId(),
+      requestId: taking.kind === "look" ? undefined : request.requestId,
+    };
+  }
+
+  #newMessage(request: ask.SendRequest, includeSender: boolean): NewMessage {
+    const recipient = foldName(request.recipient);
+    const { sender, subject, body, inReplyTo, requestId, ttlSeconds, traceparent } = request;
+    return {
+      id: this.#newId(),
+      sender: foldName(sender),
+      recipient,
+      includeSender,
+      subject,
+      body,
+      inReplyTo,
+      ttlMs: ttlSeconds === undefined ? undefined : ttlSeconds * 1000,
+      traceparent,
+      key:
+        requestId === undefined
+          ? undefined
+          : { requestId, contentHash: contentHash(recipient, subject, body, inReplyTo, includeSender) },
+    };
+  }
+
+  async #sendOne(message: NewMessage): Promise<ask.SendAnswer> {
+    const [sent] = await this.#store.send([message]);
+    if (sent === undefined) throw new Error("the store answered no outcome for a message");
+    if (sent instanceof BusError) throw sent;
+    const [notice = ""] = await this.#notices([message], [sent]);
+    return { ...sent, notice };
+  }
+
+  /** Advice for each message; "": nothing to say. */
+  async #notices(messages: readonly NewMessage[], sent: readonly (Sent | BusError)[]): Promise<string[]> {
+    const unknown = sent.some((one) => !(one instanceof BusError) && !one.recipientKnown);
+    const known = unknown ? await this.#store.agentNames(MAX_NAMES_COMPARED) : [];
+    return messages.map(({ recipient }, i) => {
+      const one = sent[i];
+      if (one === undefined || one instanceof BusError) return "";
+      if (recipient === ALL) return one.recipientCount === 0 ? "reached nobody: no other agent is registered" : "";
+      if (one.recipientKnown) return "";
+      const nearest = nearestNames(recipient, known);
+      const advice = nearest.length > 0 ? ` Did you mean ${nearest.join(", ")}?` : "";
+      return `nobody registered "${recipient}" yet: the mail waits until that agent pulls.${advice}`;
+    });
+  }
+}
+
+function takingOf(request: ask.PullRequest, holdMs: number | undefined): Taking {
+  if (request.leaseSeconds > 0) return { kind: "lease", ms: request.leaseSeconds * 1000 };
+  if (!request.markRead) return { kind: "look" };
+  return holdMs === undefined ? { kind: "read" } : { kind: "hold", ms: holdMs };
+}
+
+/** What a request_id stands for. Neither ttl nor traceparent: those may differ in a repeat. */
+function contentHash(...content: (string | boolean | undefined)[]): Uint8Array {
+  return createHash("sha256").update(JSON.stringify(content)).digest();
+}
+
+function pageSize(request: ask.PageRequest): number {
+  return Math.min(request.pageSize || DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE);
+}
+
+function hungUp(): BusError {
+  return new BusError({ reason: "CANCELED", advice: "the caller hung up" });
+}

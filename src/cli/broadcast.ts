@@ -1,0 +1,37 @@
+/** `agentbus broadcast`: one message to every registered agent. It must not know how mail is stored or read. */
+import type { Command } from "commander";
+import { BroadcastResponseSchema } from "#gen/agentbus/v1/message_bus_pb.js";
+import { answerOf, busOf } from "./call-bus.ts";
+import { readBody } from "./read-body.ts";
+import { repeatSafely, type SendOptions, sayRemarks, sendFields, withSendOptions } from "./send.ts";
+import { agentOf, callCommand, callSettings, settle } from "./setting-options.ts";
+import { writeAnswer } from "./write-output.ts";
+
+interface BroadcastOptions extends SendOptions {
+  readonly includeSender?: boolean;
+}
+
+export function broadcastCommand(): Command {
+  return withSendOptions(callCommand("broadcast"))
+    .description("Send a message to every agent that is registered now. Its id is printed once the bus has it on disk.")
+    .argument("[BODY]", 'The text; - reads it from standard input, "" sends none.')
+    .option("--include-sender", "Also into your own inbox.")
+    .addHelpText(
+      "after",
+      `
+Example:
+  agentbus broadcast -s "Freeze" "No merges until 15:00 UTC." --as joe`,
+    )
+    .action(broadcast);
+}
+
+async function broadcast(argument: string | undefined, options: BroadcastOptions, command: Command): Promise<void> {
+  const settings = settle(command, callSettings);
+  const sender = agentOf(settings);
+  const body = await readBody(argument, options.bodyFile);
+  const includeSender = options.includeSender ?? false;
+  const content = { sender, subject: options.subject, body, includeSender, ...sendFields(options) };
+  const answer = await answerOf(busOf(settings).broadcast(content), repeatSafely(content.requestId));
+  await writeAnswer(options.json, BroadcastResponseSchema, answer, () => `${answer.id}\n`);
+  sayRemarks(answer);
+}

@@ -1,0 +1,55 @@
+/**
+ * Connects a command to its bus and turns what goes wrong there into a Failure. It must not know what is asked of the
+ * bus, nor how a failure is shown.
+ */
+import { Code, ConnectError } from "@connectrpc/connect";
+import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from "#gen/google/rpc/error_details_pb.js";
+import { type BusClient, connectBus } from "../client/connect-bus.ts";
+import { UnreachableError } from "../client/unreachable-error.ts";
+import type { Settings } from "../config.ts";
+import { EXIT } from "./exit-codes.ts";
+import { Failure, localFailure, usageFailure } from "./failure.ts";
+
+/** Longer than the ten seconds for which a bus tries to reach its store, so that its own word arrives. */
+const ANSWER_TIMEOUT_MS = 15_000;
+
+/** The bus that the settings name. A call that waits for mail takes `waitSeconds` longer. */
+export function busOf(settings: Settings, waitSeconds = 0): BusClient {
+  try {
+    const timeoutMs = ANSWER_TIMEOUT_MS + waitSeconds * 1000;
+    return connectBus({ urls: settings.url, token: settings.token, timeoutMs });
+  } catch (error) {
+    throw usageFailure(localFailure(error).message);
+  }
+}
+
+/** Waits for one answer. `advice` may add a sentence to what went wrong. */
+export async function answerOf<T>(call: Promise<T>, advice?: (failure: Failure) => string | undefined): Promise<T> {
+  try {
+    return await call;
+  } catch (error) {
+    const failure = failureOf(error);
+    const sentence = advice?.(failure);
+    throw sentence === undefined ? failure : failure.and(sentence);
+  }
+}
+
+function failureOf(error: unknown): Failure {
+  if (error instanceof UnreachableError) {
+    const message = `UNREACHABLE: ${error.message}. Start one with "agentbus serve", or name its address: --url or AGENTBUS_URL.`;
+    const document = { code: "unavailable", reason: "UNREACHABLE", message, field: "" };
+    return new Failure(EXIT.unreachable, document, error.mayHaveArrived);
+  }
+  if (!(error instanceof ConnectError)) return localFailure(error);
+  const code = Code[error.code].replace(/(?<=[a-z])[A-Z]/g, "_$&").toLowerCase();
+  const retryDelay = error.findDetails(RetryInfoSchema)[0]?.retryDelay;
+  const document = {
+    code,
+    reason: error.findDetails(ErrorInfoSchema)[0]?.reason ?? "",
+    message: error.rawMessage,
+    field: error.findDetails(BadRequestSchema)[0]?.fieldViolations[0]?.field ?? "",
+    ...(retryDelay && { retryAfterMs: Math.ceil(Number(retryDelay.seconds) * 1000 + retryDelay.nanos / 1e6) }),
+  };
+  const unavailable = error.code === Code.Unavailable;
+  return new Failure(unavailable ? EXIT.unreachable : EXIT.refused, document, unavailable);
+}

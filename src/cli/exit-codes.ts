@@ -1,0 +1,15 @@
+/** The one table of exit codes and what they mean. It must not know which command ends with which. */
+
+/** 4 is kept free for what a client keeps in its outbox. */
+export const EXIT = { done: 0, refused: 1, usage: 2, nothing: 3, unreachable: 5 } as const;
+
+export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
+
+/** As `--help` explains them. */
+export const exitCodeHelp: Readonly<Record<keyof typeof EXIT, string>> = {
+  done: "done",
+  refused: "refused by the bus (the first word says why), or failed here",
+  usage: "wrong usage or settings",
+  nothing: "nothing there, such as an empty inbox",
+  unreachable: "no bus answered, or it is not available now: try again later",
+};

@@ -1,0 +1,16 @@
+#!/usr/bin/env node
+/**
+ * The bin: looks at Node's version before anything else is loaded, because the database driver ends an old Node by a
+ * segmentation fault. It must not import statically, nor use syntax that an old Node can't parse.
+ */
+const oldestMajor = 22;
+const running = process.versions.node;
+
+if (Number(running.split(".")[0]) < oldestMajor) {
+  process.stderr.write(
+    `agentbus needs Node ${oldestMajor} or newer; this is ${running}. Install a newer one from https://nodejs.org.\n`,
+  );
+  process.exitCode = 2;
+} else {
+  import("./run-command-line.ts").then(({ runCommandLine }) => runCommandLine(process.argv.slice(2)));
+}

@@ -1,0 +1,27 @@
+/**
+ * Time that never runs backwards within a node. Knows nothing of who asks; tests pass in sources of their own.
+ */
+
+/** Milliseconds since 1970, UTC; whole, and never less than what it answered before. */
+export type Clock = () => number;
+
+/**
+ * max(wall clock, last answer + monotonic time since): when the wall clock is set back, time goes on at its own pace
+ * until the wall has caught up.
+ */
+export function steadyClock(
+  wall: () => number = Date.now,
+  monotonic: () => number = () => performance.now(),
+): Clock {
+  let last = wall();
+  let at = monotonic();
+  return () => {
+    const elapsed = monotonic() - at;
+    const now = Math.max(Math.floor(wall()), Math.floor(last + elapsed));
+    if (now > last) {
+      last = now;
+      at += elapsed;
+    }
+    return now;
+  };
+}

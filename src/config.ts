@@ -1,0 +1,198 @@
+/**
+ * The one table of settings: name, flag, environment variable, unit, default, help. The command line, its `--help` and
+ * the table in README.md are made from it. It knows no option parser and reads no environment of its own.
+ */
+import { DEFAULT_MAX_BODY_BYTES, MAX_MAX_BODY_BYTES } from "./message.ts";
+import { type RateLimit, parseRateLimit } from "./rate-limit.ts";
+
+/** How one setting is written, read and explained. */
+interface SettingSpec<T> {
+  /** Long flag without the dashes; its environment variable is AGENTBUS_ and the same in upper case, unless `env` says otherwise. */
+  readonly flag: string;
+  /** Environment variable, where it differs from the flag's name. */
+  readonly env?: string;
+  /** What stands behind the flag in `--help`. */
+  readonly placeholder: string;
+  /** As a person would write it; undefined: none. */
+  readonly default: string | undefined;
+  /** One sentence with unit and bounds. */
+  readonly help: string;
+  /** "serve": the server's; "call": of every command that calls a bus. */
+  readonly scope: "serve" | "call" | "both";
+  /** Reads what a person wrote; throws an Error that says what is allowed. */
+  readonly parse: (text: string) => T;
+}
+
+const setting = <T>(spec: SettingSpec<T>): SettingSpec<T> => spec;
+
+function integer(min: number, max: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (!/^\d+$/.test(text) || value < min || value > max) {
+      throw new Error(`must be a whole number from ${min} to ${max}, not "${text}"`);
+    }
+    return value;
+  };
+}
+
+function oneOf<const T extends string>(...allowed: T[]): (text: string) => T {
+  return (text) => {
+    const found = allowed.find((value) => value === text);
+    if (found === undefined) throw new Error(`must be one of ${allowed.join(", ")}, not "${text}"`);
+    return found;
+  };
+}
+
+function text(value: string): string {
+  if (value === "") throw new Error("must not be empty");
+  return value;
+}
+
+function urls(value: string): string[] {
+  return value.split(",").map((part) => {
+    const url = URL.parse(part.trim());
+    if (url === null || (url.protocol !== "http:" && url.protocol !== "https:")) {
+      throw new Error(`must be http:// or https:// addresses separated by commas, not "${value}"`);
+    }
+    return url.origin + url.pathname.replace(/\/$/, "");
+  });
+}
+
+export const settings = {
+  host: setting({
+    flag: "host",
+    placeholder: "ADDRESS",
+    default: "127.0.0.1",
+    help: "Address to listen on. Without a token only a loopback address is accepted.",
+    scope: "serve",
+    parse: text,
+  }),
+  port: setting({
+    flag: "port",
+    placeholder: "PORT",
+    default: "8091",
+    help: "TCP port for every protocol, 0-65535; 0 takes a free one.",
+    scope: "serve",
+    parse: integer(0, 65_535),
+  }),
+  store: setting({
+    flag: "store",
+    placeholder: "URL",
+    default: "sqlite:./data/agentbus.db",
+    help: "Where the mail is kept: sqlite:PATH.",
+    scope: "serve",
+    parse: text,
+  }),
+  token: setting({
+    flag: "token",
+    placeholder: "TOKEN",
+    default: undefined,
+    help: "The shared bus token. Better given by the environment: a flag shows in the process list.",
+    scope: "both",
+    parse: text,
+  }),
+  rateLimit: setting<RateLimit | undefined>({
+    flag: "rate-limit",
+    placeholder: "N/UNIT",
+    default: "10/min",
+    help: "Messages of one sender in any window: N/s, N/min, N/hour, or off.",
+    scope: "serve",
+    parse: parseRateLimit,
+  }),
+  unknownRecipients: setting({
+    flag: "unknown-recipients",
+    placeholder: "hold|reject",
+    default: "hold",
+    help: "Mail to a name that nobody registered: hold it until that name pulls, or reject it (UNKNOWN_AGENT).",
+    scope: "serve",
+    parse: oneOf("hold", "reject"),
+  }),
+  maxBodyBytes: setting({
+    flag: "max-body-bytes",
+    placeholder: "BYTES",
+    default: String(DEFAULT_MAX_BODY_BYTES),
+    help: `Largest body, in bytes of UTF-8, 1-${MAX_MAX_BODY_BYTES}.`,
+    scope: "serve",
+    parse: integer(1, MAX_MAX_BODY_BYTES),
+  }),
+  maxAttempts: setting({
+    flag: "max-attempts",
+    placeholder: "N",
+    default: "10",
+    help: "Leases of one message before it is a dead letter, 1-1000.",
+    scope: "serve",
+    parse: integer(1, 1000),
+  }),
+  maxHops: setting({
+    flag: "max-hops",
+    placeholder: "N",
+    default: "50",
+    help: "Longest chain of replies, 1-10000; a longer one is refused (TOO_MANY_HOPS).",
+    scope: "serve",
+    parse: integer(1, 10_000),
+  }),
+  logLevel: setting({
+    flag: "log-level",
+    placeholder: "LEVEL",
+    default: "info",
+    help: "trace, debug (every request), info, warn, error or silent.",
+    scope: "serve",
+    parse: oneOf("trace", "debug", "info", "warn", "error", "silent"),
+  }),
+  url: setting({
+    flag: "url",
+    placeholder: "URL[,URL]",
+    default: "http://127.0.0.1:8091",
+    help: "The bus to call; further addresses are tried in order when one cannot be reached.",
+    scope: "call",
+    parse: urls,
+  }),
+  agent: setting({
+    flag: "as",
+    env: "AGENTBUS_AGENT",
+    placeholder: "NAME",
+    default: undefined,
+    help: "The agent that you are.",
+    scope: "call",
+    parse: text,
+  }),
+};
+
+export type SettingName = keyof typeof settings;
+
+/** Every setting with its value; one without a default may be undefined. */
+export type Settings = { [K in SettingName]: ReturnType<(typeof settings)[K]["parse"]> | Absent<K> };
+type Absent<K extends SettingName> = K extends "token" | "agent" ? undefined : never;
+
+export function environmentName(name: SettingName): string {
+  const spec: SettingSpec<unknown> = settings[name];
+  return spec.env ?? `AGENTBUS_${spec.flag.replaceAll("-", "_").toUpperCase()}`;
+}
+
+/** Thrown for a value that a person gave and that can't be used; the message is for that person. */
+export class SettingError extends Error {}
+
+/**
+ * Settles every setting: a flag beats the environment, which beats the default. An empty variable counts as absent.
+ * Throws a SettingError that names the flag or variable.
+ */
+export function readSettings(
+  flags: Partial<Record<SettingName, string>>,
+  environment: Readonly<Record<string, string | undefined>>,
+): Settings {
+  const values: Record<string, unknown> = {};
+  for (const name of Object.keys(settings) as SettingName[]) {
+    const spec: SettingSpec<unknown> = settings[name];
+    const variable = environmentName(name);
+    const flag = flags[name];
+    const fromEnvironment = environment[variable] || undefined;
+    const written = flag ?? fromEnvironment ?? spec.default;
+    try {
+      values[name] = written === undefined ? undefined : spec.parse(written);
+    } catch (cause) {
+      const source = flag !== undefined ? `--${spec.flag}` : variable;
+      throw new SettingError(`${source} ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+    }
+  }
+  return values as Settings;
+}

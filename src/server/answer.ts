@@ -1,0 +1,50 @@
+/**
+ * Writes a whole answer to a node response, on HTTP/1.1 and HTTP/2 alike, and tells whether all of it was handed to the
+ * socket. It knows nothing of what it says.
+ */
+import { finished } from "node:stream";
+import type { BusError } from "../errors.ts";
+import type { HttpResponse } from "./one-port.ts";
+
+export interface Answer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string | string[]>>;
+  readonly body: Uint8Array | string;
+  readonly trailers?: Readonly<Record<string, string | string[]>>;
+}
+
+/** Nobody is there any more. On HTTP/2 a write would then throw and end the process. */
+export function isGone(response: HttpResponse): boolean {
+  if (response.destroyed) return true;
+  return "stream" in response && (response.stream === undefined || response.stream.destroyed || response.stream.closed);
+}
+
+export function writeAnswer(response: HttpResponse, { status, headers, body, trailers }: Answer): void {
+  if (isGone(response) || response.headersSent) return;
+  // The two classes share these methods but not their overloads.
+  const out = response as import("node:http").ServerResponse;
+  out.writeHead(status, headers);
+  if (trailers !== undefined) out.addTrailers(trailers as Record<string, string>);
+  out.end(body);
+}
+
+/** Resolves to true once all of the answer was handed to the socket, to false when the caller hung up before. */
+export function handedOver(response: HttpResponse): Promise<boolean> {
+  return new Promise((resolve) => {
+    if (isGone(response)) return resolve(false);
+    finished(response, { readable: false }, (error) => resolve(error == null));
+  });
+}
+
+/** JSON in the shape of Connect's errors and answers. */
+export function jsonAnswer(status: number, json: unknown, headers: Record<string, string> = {}): Answer {
+  const body = JSON.stringify(json);
+  return {
+    status,
+    headers: { ...headers, "content-type": "application/json", "content-length": String(Buffer.byteLength(body)) },
+    body,
+  };
+}
+
+/** What a door answers when it can't serve a request at all, in any of its own forms. */
+export type ErrorAnswer = (error: BusError, status?: number) => Answer;

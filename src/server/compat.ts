@@ -1,0 +1,113 @@
+/**
+ * The plain-HTTP pair that agents had before: POST /api/send and GET /api/inbox/:id. The same requests and answers as
+ * the RPCs, in their JSON; what differs is when a read is READ. It knows no rule of the bus.
+ */
+import { type DescMessage, type JsonValue, type MessageShape, fromJson, toJson } from "@bufbuild/protobuf";
+import {
+  PullInboxRequestSchema,
+  PullInboxResponseSchema,
+  SendRequestSchema,
+  SendResponseSchema,
+} from "#gen/agentbus/v1/message_bus_pb.js";
+import { isUtf8 } from "node:buffer";
+import type { Bus } from "../bus.ts";
+import { BusError } from "../errors.ts";
+import { MAX_REQUEST_BYTES } from "../message.ts";
+import type { PullAnswer } from "../requests.ts";
+import { handedOver, jsonAnswer, writeAnswer } from "./answer.ts";
+import { fromFramework } from "./error-codes.ts";
+import type { Logger } from "./log.ts";
+import type { HttpRequest, HttpResponse } from "./one-port.ts";
+import { readBody } from "./read-body.ts";
+import { wirePulled, wireSent } from "./wire.ts";
+import { Code, ConnectError } from "@connectrpc/connect";
+
+/** How long a read may take to be written; if the process ends meanwhile, the mail comes back after this. */
+const HOLD_MS = 60_000;
+
+export async function compatSend(bus: Bus, request: HttpRequest, response: HttpResponse): Promise<void> {
+  const { timestamp: _, ...fields } = parseObject(await readBody(request, MAX_REQUEST_BYTES));
+  const sent = await bus.send(decode(SendRequestSchema, fields));
+  writeAnswer(response, jsonAnswer(200, encode(SendResponseSchema, wireSent(sent))));
+}
+
+/** `agent` and `query` as they stand in the URL, decoded. */
+export async function compatInbox(
+  bus: Bus,
+  { agent, query }: { agent: string; query: URLSearchParams },
+  response: HttpResponse,
+  log: Logger,
+): Promise<void> {
+  const gone = new AbortController();
+  const handed = handedOver(response).then((whole) => {
+    if (!whole) gone.abort();
+    return whole;
+  });
+  const pull = decode(PullInboxRequestSchema, { agent, ...pullFields(query) });
+  const pulled = await bus.pullInbox(pull, { gone: gone.signal }, HOLD_MS);
+  const { messages } = encode(PullInboxResponseSchema, wirePulled(pulled)) as { messages: JsonValue };
+  writeAnswer(response, jsonAnswer(200, { messages }));
+  await settle(bus, agent, pulled, await handed, log);
+}
+
+/** READ once all of it was handed to the socket; unread again, without an attempt, when the caller hung up before. */
+async function settle(bus: Bus, agent: string, { lease, messages }: PullAnswer, whole: boolean, log: Logger) {
+  if (lease === undefined) return;
+  try {
+    if (whole) await bus.ack({ agent, leaseId: lease.id, messageIds: messages.map(({ id }) => id) });
+    else await bus.modifyLease({ agent, leaseId: lease.id, leaseSeconds: 0, messageIds: [] });
+  } catch (err) {
+    log.warn({ err, agent }, "a read that was written could not be settled; its mail comes back when the hold ends");
+  }
+}
+
+const NUMBER = /^-?\d{1,10}$/;
+
+/** Query parameters by their names in the proto, as JSON fields of a PullInboxRequest. */
+function pullFields(query: URLSearchParams): Record<string, JsonValue> {
+  const fields: Record<string, JsonValue> = {};
+  for (const [name, value] of query) {
+    if (name === "mark_read" && (value === "true" || value === "false")) fields[name] = value === "true";
+    else if ((name === "wait_seconds" || name === "max_messages") && NUMBER.test(value)) fields[name] = Number(value);
+    else if (name === "request_id") fields[name] = value;
+    else throw invalidParameter(name, value);
+  }
+  return fields;
+}
+
+function invalidParameter(field: string, value: string): BusError {
+  const description = `can't be ${JSON.stringify(value.slice(0, 70))}; known are mark_read=true|false, wait_seconds=N, max_messages=N, request_id=ID`;
+  return new BusError({
+    reason: "INVALID_FIELD",
+    advice: `${field.slice(0, 70)} ${description}`,
+    violations: [{ field, description }],
+  });
+}
+
+function parseObject(bytes: Buffer): { [name: string]: JsonValue } {
+  const malformed = (advice: string) =>
+    new BusError({ reason: "MALFORMED_JSON", advice, violations: [{ field: "", description: advice }] });
+  if (!isUtf8(bytes)) throw malformed("the body is not valid UTF-8");
+  let value: JsonValue;
+  try {
+    value = JSON.parse(bytes.toString("utf8")) as JsonValue;
+  } catch (error) {
+    throw malformed(`the body is not JSON: ${error instanceof Error ? error.message : ""}`);
+  }
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    throw malformed('the body must be a JSON object such as {"from":"joe","to":"jack","subject":"…","body":"…"}');
+  }
+  return value;
+}
+
+function decode<Desc extends DescMessage>(schema: Desc, json: JsonValue): MessageShape<Desc> {
+  try {
+    return fromJson(schema, json, { ignoreUnknownFields: false });
+  } catch (error) {
+    throw fromFramework(ConnectError.from(error, Code.InvalidArgument));
+  }
+}
+
+function encode<Desc extends DescMessage>(schema: Desc, message: MessageShape<Desc>): JsonValue {
+  return toJson(schema, message, { alwaysEmitImplicit: true });
+}

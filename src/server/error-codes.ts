@@ -1,0 +1,107 @@
+/**
+ * The one place where a refusal of the domain becomes an error of the wire: its Connect code and its google.rpc details.
+ * It knows no request and no protocol's framing.
+ */
+import { create } from "@bufbuild/protobuf";
+import { Code, ConnectError } from "@connectrpc/connect";
+import {
+  BadRequestSchema,
+  ErrorInfoSchema,
+  QuotaFailureSchema,
+  ResourceInfoSchema,
+  RetryInfoSchema,
+} from "#gen/google/rpc/error_details_pb.js";
+import { BusError, type Reason, type Refusal } from "../errors.ts";
+
+const DOMAIN = "agentbus";
+
+export const codes: Readonly<Record<Reason, Code>> = {
+  INVALID_FIELD: Code.InvalidArgument,
+  BODY_TOO_LARGE: Code.InvalidArgument,
+  MALFORMED_JSON: Code.InvalidArgument,
+  TOKEN_MISSING: Code.Unauthenticated,
+  TOKEN_INVALID: Code.Unauthenticated,
+  FOREIGN_ORIGIN: Code.PermissionDenied,
+  UNKNOWN_AGENT: Code.NotFound,
+  UNKNOWN_MESSAGE: Code.NotFound,
+  REQUEST_ID_REUSED: Code.AlreadyExists,
+  RATE_LIMITED: Code.ResourceExhausted,
+  STORAGE_FULL: Code.ResourceExhausted,
+  REQUEST_TOO_LARGE: Code.ResourceExhausted,
+  TOO_MANY_HOPS: Code.FailedPrecondition,
+  INBOX_NOT_EMPTY: Code.FailedPrecondition,
+  STALE_LEASE: Code.FailedPrecondition,
+  DRAINING: Code.Unavailable,
+  STORE_UNREACHABLE: Code.Unavailable,
+  DEADLINE_EXCEEDED: Code.DeadlineExceeded,
+  CANCELED: Code.Canceled,
+  UNIMPLEMENTED: Code.Unimplemented,
+};
+
+/** Every detail is built here and nowhere else: one that cannot be serialized leaves a gRPC call hanging for ever. */
+function detailsOf(refusal: Refusal) {
+  const { reason, metadata = {}, violations, retryAfterMs, resource, quota, advice } = refusal;
+  const details: ConnectError["details"] = [
+    { desc: ErrorInfoSchema, value: create(ErrorInfoSchema, { reason, domain: DOMAIN, metadata }) },
+  ];
+  if (violations !== undefined) {
+    const fieldViolations = violations.map(({ field, description }) => ({ field, description }));
+    details.push({ desc: BadRequestSchema, value: create(BadRequestSchema, { fieldViolations }) });
+  }
+  if (retryAfterMs !== undefined) {
+    const ms = Math.ceil(retryAfterMs);
+    const retryDelay = { seconds: BigInt(Math.floor(ms / 1000)), nanos: (ms % 1000) * 1_000_000 };
+    details.push({ desc: RetryInfoSchema, value: create(RetryInfoSchema, { retryDelay }) });
+  }
+  if (quota !== undefined) {
+    details.push({ desc: QuotaFailureSchema, value: create(QuotaFailureSchema, { violations: [quota] }) });
+  }
+  if (resource !== undefined) {
+    const { type: resourceType, name: resourceName } = resource;
+    const value = create(ResourceInfoSchema, { resourceType, resourceName, description: advice });
+    details.push({ desc: ResourceInfoSchema, value });
+  }
+  return details;
+}
+
+/** As connect-es sends it in any protocol. */
+export function toConnectError(error: BusError): ConnectError {
+  const { refusal } = error;
+  const headers: Record<string, string> =
+    refusal.retryAfterMs === undefined ? {} : { "retry-after": String(Math.ceil(refusal.retryAfterMs / 1000)) };
+  const wire = new ConnectError(error.message, codes[refusal.reason], headers, undefined, error);
+  wire.details = detailsOf(refusal);
+  return wire;
+}
+
+/**
+ * An error that the framework raised before any code of ours ran (bad JSON, oversize, bad framing), in the form of all
+ * others. Such an error is about the request: what connect-es calls internal there is a message that can't be decoded.
+ */
+export function fromFramework(error: ConnectError): BusError {
+  const text = error.rawMessage;
+  switch (error.code) {
+    case Code.ResourceExhausted:
+      return new BusError({ reason: "REQUEST_TOO_LARGE", advice: `${text}; send less in one request` });
+    case Code.Unimplemented:
+      return new BusError({ reason: "UNIMPLEMENTED", advice: text });
+    case Code.DeadlineExceeded:
+      return new BusError({ reason: "DEADLINE_EXCEEDED", advice: `${text}; whether it was done is unknown` });
+    case Code.Canceled:
+    case Code.Aborted:
+      return new BusError({ reason: "CANCELED", advice: text });
+    default: {
+      const field = fieldIn(text);
+      return new BusError({
+        reason: field === undefined ? "MALFORMED_JSON" : "INVALID_FIELD",
+        advice: `${text}; docs/protocol.md and the .proto name the fields of this request`,
+        violations: [{ field: field ?? "", description: text }],
+      });
+    }
+  }
+}
+
+/** The field that protobuf-es names in a message such as `… from JSON: key "maxMesages" is unknown`. */
+function fieldIn(text: string): string | undefined {
+  return /key "([^"]+)" is unknown/.exec(text)?.[1] ?? /field agentbus\.v1\.\w+\.(\w+)/.exec(text)?.[1];
+}

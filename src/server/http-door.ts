@@ -1,0 +1,132 @@
+/**
+ * Takes every HTTP request to its door and gives every failure a Connect body. It knows paths, not what lies behind them.
+ */
+import { codeToHttpStatus, errorToJson } from "@connectrpc/connect/protocol-connect";
+import type { Bus } from "../bus.ts";
+import { BusError } from "../errors.ts";
+import type { Admission } from "./admission.ts";
+import { type Answer, isGone, jsonAnswer, writeAnswer } from "./answer.ts";
+import { compatInbox, compatSend } from "./compat.ts";
+import { toConnectError } from "./error-codes.ts";
+import type { Health } from "./health.ts";
+import type { Logger } from "./log.ts";
+import { type HttpRequest, type HttpResponse, headerOf } from "./one-port.ts";
+import type { RpcDoor } from "./rpc-door.ts";
+import { toWireError } from "./rpc.ts";
+
+export interface HttpDoorParts {
+  readonly bus: Bus;
+  readonly rpc: RpcDoor;
+  readonly admission: Admission;
+  readonly health: Health;
+  readonly log: Logger;
+}
+
+/** A host with an optional port, or an address in brackets: what a URL can be made of (RFC 9110, 7.2). */
+const AUTHORITY = /^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._~%!$&'()*+,;=-]+)(:\d{0,5})?$/;
+
+export function createHttpDoor({ bus, rpc, admission, health, log }: HttpDoorParts) {
+  return (request: HttpRequest, response: HttpResponse): void => {
+    const began = performance.now();
+    // An error of a connection has nowhere to go: its call ends by "close". Without a listener it would end the process.
+    request.on("error", () => undefined);
+    response.on("error", () => undefined);
+    response.once("close", () => {
+      const { method, url } = request;
+      const path = url?.split("?", 1)[0];
+      log.debug({ method, path, status: response.statusCode, ms: Math.round(performance.now() - began) }, "request");
+    });
+    serve(request, response).catch((error: unknown) => {
+      if (!isGone(response)) writeAnswer(response, errorAnswerOf(error, request, log));
+    });
+  };
+
+  async function serve(request: HttpRequest, response: HttpResponse): Promise<void> {
+    const url = parseTarget(request);
+    const path = url.pathname;
+    if (rpc.serves(path)) return rpc.serve(path, request, response);
+    if (path === "/healthz" || path === "/readyz") {
+      requireMethod(request, "GET", "HEAD");
+      return writeAnswer(response, path === "/healthz" ? health.alive() : await health.ready());
+    }
+    admission.admit((name) => headerOf(request, name));
+    if (path === "/api/send") {
+      requireMethod(request, "POST");
+      return compatSend(bus, request, response);
+    }
+    const [, encoded] = /^\/api\/inbox\/([^/]+)$/.exec(path) ?? [];
+    if (encoded !== undefined) {
+      requireMethod(request, "GET");
+      return compatInbox(bus, { agent: decode(encoded), query: url.searchParams }, response, log);
+    }
+    throw new HttpError(404, {
+      reason: "UNIMPLEMENTED",
+      advice: `there is nothing at ${path}; try POST /agentbus.v1.MessageBus/Send, POST /api/send or GET /api/inbox/NAME`,
+    });
+  }
+}
+
+/** A refusal whose HTTP status is not the one of its code. */
+class HttpError extends BusError {
+  readonly status: number;
+  readonly headers: Record<string, string>;
+
+  constructor(status: number, refusal: BusError["refusal"], headers: Record<string, string> = {}) {
+    super(refusal);
+    this.status = status;
+    this.headers = headers;
+  }
+}
+
+/** The Connect form of a refusal, for every door that has no protocol of its own. */
+export function errorAnswer(error: BusError, status?: number): Answer {
+  const wire = toConnectError(error);
+  const headers = Object.fromEntries(wire.metadata);
+  return jsonAnswer(status ?? codeToHttpStatus(wire.code), errorToJson(wire, undefined), headers);
+}
+
+/** What is no HTTP at all, answered as far as it can be: a whole response. */
+export function malformedAnswer(error: NodeJS.ErrnoException): string {
+  const tooLarge = error.code === "HPE_HEADER_OVERFLOW";
+  const status = tooLarge ? "431 Request Header Fields Too Large" : error.code === "ERR_HTTP_REQUEST_TIMEOUT" ? "408 Request Timeout" : "400 Bad Request";
+  const advice = tooLarge ? "the headers are too large" : "this is not an HTTP request that the bus can read";
+  const { body } = errorAnswer(new BusError({ reason: "INVALID_FIELD", advice }));
+  return `HTTP/1.1 ${status}\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${String(body)}`;
+}
+
+function errorAnswerOf(error: unknown, request: HttpRequest, log: Logger): Answer {
+  if (error instanceof HttpError) {
+    const answer = errorAnswer(error, error.status);
+    return { ...answer, headers: { ...answer.headers, ...error.headers } };
+  }
+  const wire = toWireError(error, `${request.method} ${request.url?.split("?", 1)[0]}`, log);
+  return jsonAnswer(codeToHttpStatus(wire.code), errorToJson(wire, undefined), Object.fromEntries(wire.metadata));
+}
+
+/** Throws for a Host or path that no URL can be made of: connect-node would throw, and end the process, later. */
+function parseTarget(request: HttpRequest): URL {
+  const authority = headerOf(request, "host");
+  if (authority === undefined || !AUTHORITY.test(authority)) {
+    throw new HttpError(400, {
+      reason: "INVALID_FIELD",
+      advice: authority === undefined ? "the Host header is missing" : "the Host header is not a host and port",
+    });
+  }
+  const url = request.url?.startsWith("/") ? URL.parse(request.url, `http://${authority}`) : null;
+  if (url === null) throw new HttpError(400, { reason: "INVALID_FIELD", advice: "the request's path is not one" });
+  return url;
+}
+
+function requireMethod(request: HttpRequest, ...allowed: string[]): void {
+  if (allowed.includes(request.method ?? "")) return;
+  const advice = `${request.method} is not served here; use ${allowed[0]}`;
+  throw new HttpError(405, { reason: "UNIMPLEMENTED", advice }, { allow: allowed.join(", ") });
+}
+
+function decode(component: string): string {
+  try {
+    return decodeURIComponent(component);
+  } catch {
+    throw new HttpError(400, { reason: "INVALID_FIELD", advice: "the agent's name in the path is not valid UTF-8" });
+  }
+}

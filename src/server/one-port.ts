@@ -1,0 +1,144 @@
+/**
+ * One TCP port for HTTP/1.1 and HTTP/2 with prior knowledge: node has none built in, so the first bytes decide. It knows
+ * connections and nothing of requests.
+ */
+import http from "node:http";
+import http2 from "node:http2";
+import net from "node:net";
+
+export type HttpRequest = http.IncomingMessage | http2.Http2ServerRequest;
+export type HttpResponse = http.ServerResponse | http2.Http2ServerResponse;
+export type HttpHandler = (request: HttpRequest, response: HttpResponse) => void;
+
+/** One header by its name in lower case; "host" is what HTTP/2 calls :authority. */
+export function headerOf(request: HttpRequest, name: string): string | undefined {
+  if (name === "host" && "authority" in request && request.authority) return request.authority;
+  const value = request.headers[name];
+  return Array.isArray(value) ? value[0] : value;
+}
+
+export interface OnePortOptions {
+  readonly handler: HttpHandler;
+  /** Answers what is no HTTP request at all; a whole response as bytes. */
+  readonly malformed: (error: NodeJS.ErrnoException) => string;
+}
+
+const PREFACE = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "latin1");
+/** A connection that sends nothing is closed after this long. */
+const FIRST_BYTES_MS = 10_000;
+const HEADERS_MS = 15_000;
+/** For a whole request with its body. */
+const REQUEST_MS = 60_000;
+/** How often node looks for connections past these times. */
+const TIMEOUT_CHECK_MS = 5000;
+/** Longer than load balancers keep idle connections, or they answer 502 now and then (nodejs/node#20256). */
+const KEEP_ALIVE_MS = 75_000;
+const IDLE_SESSION_MS = 10 * 60_000;
+/** One HTTP/2 connection may have this many calls open: a thousand agents behind one proxy may all wait. */
+const MAX_STREAMS = 10_000;
+const CLOSE_CHECK_MS = 20;
+
+export class OnePortServer {
+  readonly #http1: http.Server;
+  readonly #http2: http2.Http2Server;
+  readonly #net: net.Server;
+  readonly #sockets = new Set<net.Socket>();
+  readonly #sessions = new Set<http2.Http2Session>();
+  readonly #unknown = new Set<net.Socket>();
+  #closing = false;
+
+  constructor({ handler, malformed }: OnePortOptions) {
+    this.#http1 = http.createServer(
+      {
+        headersTimeout: HEADERS_MS,
+        requestTimeout: REQUEST_MS,
+        keepAliveTimeout: KEEP_ALIVE_MS,
+        connectionsCheckingInterval: TIMEOUT_CHECK_MS,
+        // The handler answers a missing Host in the bus's own form.
+        requireHostHeader: false,
+      },
+      handler,
+    );
+    this.#http1.on("clientError", (error, socket) => {
+      if (socket.writable) socket.end(malformed(error));
+      else socket.destroy();
+    });
+    // Starts node's own timers for slow clients, which run only on a server that believes it listens.
+    this.#http1.emit("listening");
+
+    this.#http2 = http2.createServer({ settings: { maxConcurrentStreams: MAX_STREAMS } }, handler);
+    this.#http2.on("session", (session) => {
+      this.#sessions.add(session);
+      session.once("close", () => this.#sessions.delete(session));
+      session.setTimeout(IDLE_SESSION_MS, () => session.close());
+      if (this.#closing) session.close();
+    });
+    this.#http2.on("sessionError", () => undefined); // the session closes; its calls see that
+
+    // noDelay: without it a Go gRPC client made 23 calls a second, with it 760.
+    this.#net = net.createServer({ noDelay: true, allowHalfOpen: true }, (socket) => this.#accept(socket));
+  }
+
+  /** Resolves to the port. */
+  listen(port: number, host: string): Promise<number> {
+    return new Promise((resolve, reject) => {
+      this.#net.once("error", reject);
+      this.#net.listen(port, host, () => {
+        this.#net.off("error", reject);
+        this.#net.on("error", () => undefined); // accept() failed, such as for want of descriptors: others go on
+        resolve((this.#net.address() as net.AddressInfo).port);
+      });
+    });
+  }
+
+  /** Accepts nothing new, lets calls finish, and after `graceMs` cuts what is left. */
+  async close(graceMs: number): Promise<void> {
+    this.#closing = true;
+    const closed = new Promise((resolve) => this.#net.close(resolve));
+    for (const session of this.#sessions) session.close();
+    for (const socket of this.#unknown) socket.destroy();
+    const sweep = setInterval(() => this.#http1.closeIdleConnections(), CLOSE_CHECK_MS);
+    const cut = setTimeout(() => {
+      for (const session of this.#sessions) session.destroy();
+      for (const socket of this.#sockets) socket.destroy();
+    }, graceMs);
+    await closed;
+    clearInterval(sweep);
+    clearTimeout(cut);
+    this.#http1.close();
+  }
+
+  #accept(socket: net.Socket): void {
+    if (this.#closing) return void socket.destroy();
+    this.#sockets.add(socket);
+    this.#unknown.add(socket);
+    let bytes: Buffer = Buffer.alloc(0);
+    const silent = setTimeout(() => socket.destroy(), FIRST_BYTES_MS);
+    const drop = () => socket.destroy();
+    const read = () => {
+      const chunk = socket.read() as Buffer | null;
+      if (chunk === null) return;
+      bytes = bytes.length === 0 ? chunk : Buffer.concat([bytes, chunk]);
+      const length = Math.min(bytes.length, PREFACE.length);
+      const maybe2 = PREFACE.compare(bytes, 0, length, 0, length) === 0;
+      if (maybe2 && length < PREFACE.length) return; // could be either: wait for more
+      settle();
+      socket.off("error", drop);
+      socket.unshift(bytes);
+      (maybe2 ? this.#http2 : this.#http1).emit("connection", socket);
+    };
+    const settle = () => {
+      clearTimeout(silent);
+      this.#unknown.delete(socket);
+      socket.off("readable", read);
+      socket.off("end", drop);
+    };
+    socket.on("error", drop);
+    socket.on("readable", read);
+    socket.on("end", drop);
+    socket.once("close", () => {
+      settle();
+      this.#sockets.delete(socket);
+    });
+  }
+}

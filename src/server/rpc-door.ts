@@ -1,0 +1,157 @@
+/**
+ * Connect, gRPC and gRPC-Web: hands node's requests to connect-es' handlers and their answers to node's responses. It
+ * knows the protocols' framing only through connect-es, and of the service only its handlers.
+ */
+import {
+  ConnectError,
+  type ConnectRouter,
+  type ConnectRouterOptions,
+  type HandlerContext,
+  createConnectRouter,
+  createContextKey,
+  createContextValues,
+} from "@connectrpc/connect";
+import { compressionBrotli, compressionGzip, universalRequestFromNodeRequest } from "@connectrpc/connect-node";
+import type { UniversalHandler, UniversalServerResponse } from "@connectrpc/connect/protocol";
+import { BusError } from "../errors.ts";
+import { MAX_REQUEST_BYTES } from "../message.ts";
+import type { Admission, HeaderOf } from "./admission.ts";
+import { type Answer, type ErrorAnswer, handedOver, writeAnswer } from "./answer.ts";
+import { fromFramework, toConnectError } from "./error-codes.ts";
+import { type HttpRequest, type HttpResponse, headerOf } from "./one-port.ts";
+import { readBody } from "./read-body.ts";
+
+/** One call under way: what connect-es doesn't tell, and a handler may want to know. */
+export interface Call {
+  readonly header: HeaderOf;
+  /** Resolves to true once the whole answer was handed to the socket, to false when it never will be. */
+  readonly answered: Promise<boolean>;
+  /** Code of ours judged it: what fails from here on is in the form of ours already. */
+  judged: boolean;
+  context: HandlerContext | undefined;
+  /** What the gate refuses this call with. */
+  readonly refusal: ConnectError | undefined;
+}
+
+export const callKey = createContextKey<Call | undefined>(undefined, { description: "the call under way" });
+
+const jsonOptions = {
+  // A misspelled field must not pass in silence, and an empty value must not be missing.
+  ignoreUnknownFields: false,
+  alwaysEmitImplicit: true,
+  // Invalid UTF-8 is refused, never replaced.
+  textDecoder: new TextDecoder("utf-8", { fatal: true }),
+};
+
+/** gRPC puts five bytes before a message. */
+const MAX_FRAMED_BYTES = MAX_REQUEST_BYTES + 5;
+
+export interface RpcDoorOptions {
+  readonly routes: (router: ConnectRouter) => void;
+  readonly admission: Admission;
+  readonly errorAnswer: ErrorAnswer;
+  /** The wire form of any error; logs what is unknown. */
+  readonly toWireError: (error: unknown, what: string) => ConnectError;
+}
+
+export class RpcDoor {
+  readonly #handlers = new Map<string, UniversalHandler>();
+  readonly #errorAnswer: ErrorAnswer;
+  readonly #toWireError: RpcDoorOptions["toWireError"];
+
+  constructor({ routes, admission, errorAnswer, toWireError }: RpcDoorOptions) {
+    this.#errorAnswer = errorAnswer;
+    this.#toWireError = toWireError;
+    const options: ConnectRouterOptions = {
+      acceptCompression: [compressionGzip, compressionBrotli],
+      readMaxBytes: MAX_REQUEST_BYTES,
+      jsonOptions,
+      requestGate: (context) => {
+        const call = context.values.get(callKey);
+        if (call === undefined) throw new Error("a call came past the door");
+        call.context = context;
+        if (call.refusal !== undefined) throw call.refusal;
+        try {
+          admission.admit(call.header);
+        } catch (error) {
+          call.judged = true;
+          throw toWireError(error, "admission");
+        }
+      },
+    };
+    const router = createConnectRouter(options);
+    routes(router);
+    for (const handler of router.handlers) this.#handlers.set(handler.requestPath, handler);
+  }
+
+  /** False: no such method. */
+  serves(path: string): boolean {
+    return this.#handlers.has(path);
+  }
+
+  async serve(path: string, request: HttpRequest, response: HttpResponse): Promise<void> {
+    const handler = this.#handlers.get(path);
+    if (handler === undefined) throw new Error(`no method at ${path}`);
+    const answered = handedOver(response);
+    const header: HeaderOf = (name) => headerOf(request, name);
+    const first: Call = { header, answered, judged: false, context: undefined, refusal: undefined };
+    let answer = await this.#run(handler, request, response, first);
+    if (!first.judged && first.context !== undefined) {
+      // connect-es refused it before any code of ours ran. The gate refuses it again, with our reason and details, and
+      // connect-es writes that in whatever protocol the caller speaks. The body is not read a second time.
+      const raised: unknown = first.context.signal.reason;
+      const refusal = raised instanceof ConnectError ? toConnectError(fromFramework(raised)) : this.#toWireError(raised, path);
+      answer = await this.#run(handler, request, response, { ...first, context: undefined, refusal });
+    }
+    writeAnswer(response, answer);
+  }
+
+  async #run(handler: UniversalHandler, request: HttpRequest, response: HttpResponse, call: Call): Promise<Answer> {
+    const values = createContextValues().set(callKey, call);
+    // Either of node's classes fits; the union of them does not.
+    const universal = universalRequestFromNodeRequest(request as never, response as never, undefined, values);
+    const answer = await handler({ ...universal, body: wholeBody(request, call) });
+    return call.context === undefined ? this.#unframed(answer, request, handler) : collect(answer);
+  }
+
+  /** What connect-es refuses with a bare status: a method or content type that no protocol has. */
+  #unframed({ status }: UniversalServerResponse, request: HttpRequest, handler: UniversalHandler): Answer {
+    const type = request.headers["content-type"];
+    const advice =
+      status === 415
+        ? `content-type "${type ?? ""}" is not served here; send JSON with -H 'content-type: application/json'`
+        : status === 405
+          ? `${request.method} is not served here; use POST`
+          : `${handler.method.name} is not served over HTTP/${request.httpVersion} in this form; gRPC needs HTTP/2`;
+    const answer = this.#errorAnswer(new BusError({ reason: "UNIMPLEMENTED", advice }), status);
+    return status === 405 ? { ...answer, headers: { ...answer.headers, allow: "POST" } } : answer;
+  }
+}
+
+/** Read when connect-es asks for it: after the gate. */
+async function* wholeBody(request: HttpRequest, call: Call): AsyncGenerator<Uint8Array> {
+  try {
+    yield await readBody(request, MAX_FRAMED_BYTES);
+  } catch (error) {
+    call.judged = true;
+    throw error instanceof BusError ? toConnectError(error) : error;
+  }
+}
+
+/** Every method here is unary: the answer is small enough to hold, and trailers are settled once the body is. */
+async function collect({ status, header, body, trailer }: UniversalServerResponse): Promise<Answer> {
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of body ?? []) chunks.push(chunk);
+  const whole = chunks.length === 1 ? (chunks[0] as Uint8Array) : Buffer.concat(chunks);
+  const answer = { status, headers: plain(header), body: whole };
+  return trailer === undefined ? answer : { ...answer, trailers: plain(trailer) };
+}
+
+function plain(headers: Headers | undefined): Record<string, string | string[]> {
+  const out: Record<string, string | string[]> = {};
+  headers?.forEach((value, name) => {
+    const before = out[name];
+    out[name] = before === undefined ? value : [before, value].flat();
+  });
+  return out;
+}

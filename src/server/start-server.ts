@@ -1,0 +1,99 @@
+/**
+ * Puts a bus together from settings: store, rules, doors, one port; and takes it down again without losing anybody. The
+ * only file that knows all of them.
+ */
+import { v7 as uuidv7 } from "uuid";
+import { MessageBus } from "#gen/agentbus/v1/message_bus_pb.js";
+import { Bus } from "../bus.ts";
+import { steadyClock } from "../clock.ts";
+import { type Settings, SettingError } from "../config.ts";
+import { Doorbell } from "../doorbell.ts";
+import { openStore } from "../store/open-store.ts";
+import { Admission } from "./admission.ts";
+import { Health } from "./health.ts";
+import { createHttpDoor, errorAnswer, malformedAnswer } from "./http-door.ts";
+import type { Logger } from "./log.ts";
+import { isLoopback } from "./loopback.ts";
+import { OnePortServer } from "./one-port.ts";
+import { RpcDoor } from "./rpc-door.ts";
+import { messageBusMethods, toWireError } from "./rpc.ts";
+
+/** Calls under way may take this long at shutdown before they are cut. */
+const GRACE_MS = 4000;
+
+export interface RunningBus {
+  /** Where it listens, such as http://127.0.0.1:8091. */
+  readonly url: string;
+  readonly port: number;
+  /** Answers long polls empty, finishes what is being written, closes the store; within 5 s. */
+  close(): Promise<void>;
+}
+
+/** Throws an Error that says what to change when it can't start; nothing is left open then. */
+export async function startServer(settings: Settings, log: Logger): Promise<RunningBus> {
+  if (settings.token === undefined && !isLoopback(settings.host)) {
+    throw new SettingError(
+      `--host ${settings.host} is open to others and there is no token; set AGENTBUS_TOKEN, or listen on 127.0.0.1`,
+    );
+  }
+  const clock = steadyClock();
+  const doorbell = new Doorbell();
+  const store = await openStore(settings.store, {
+    clock,
+    policy: settings,
+    ring: (inbox) => (inbox === undefined ? doorbell.ringAll() : doorbell.ring(inbox)),
+  });
+  const newId = () => uuidv7({ msecs: clock() });
+  const bus = new Bus({ store, doorbell, clock, newId, limits: settings });
+  const admission = new Admission(settings.token);
+  const health = new Health(store);
+  const rpc = new RpcDoor({
+    routes: (router) => router.service(MessageBus, messageBusMethods(bus, log)),
+    admission,
+    errorAnswer,
+    toWireError: (error, what) => toWireError(error, what, log),
+  });
+  const server = new OnePortServer({
+    handler: createHttpDoor({ bus, rpc, admission, health, log }),
+    malformed: malformedAnswer,
+  });
+  let port: number;
+  try {
+    port = await server.listen(settings.port, settings.host);
+  } catch (error) {
+    await store.close();
+    throw explainListenError(error, settings);
+  }
+  const url = `http://${settings.host.includes(":") ? `[${settings.host}]` : settings.host}:${port}`;
+  log.info({ url, store: settings.store, token: settings.token !== undefined }, "agentbus listens");
+  if (settings.token === undefined) log.warn("no token is set: everyone on this machine may act as any agent");
+
+  let closing: Promise<void> | undefined;
+  const close = async () => {
+    log.info({ waiting: doorbell.waiting }, "agentbus stops");
+    health.drain();
+    admission.drain();
+    doorbell.drain();
+    await server.close(GRACE_MS);
+    await store.close();
+    log.info("agentbus stopped");
+  };
+  return {
+    url,
+    port,
+    close: () => {
+      closing ??= close();
+      return closing;
+    },
+  };
+}
+
+function explainListenError(error: unknown, { host, port }: Settings): Error {
+  const code = error instanceof Error && "code" in error ? error.code : undefined;
+  if (code === "EADDRINUSE") {
+    return new Error(`port ${port} on ${host} is taken; stop what uses it, or choose another with --port`, { cause: error });
+  }
+  return new Error(`can't listen on ${host}:${port}: ${error instanceof Error ? error.message : String(error)}`, {
+    cause: error,
+  });
+}

@@ -1,0 +1,132 @@
+/**
+ * Domain values as generated messages. It translates and decides nothing.
+ */
+import { type MessageInitShape, create } from "@bufbuild/protobuf";
+import { type Timestamp, timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { type Agent as WireAgent, AgentSchema } from "#gen/agentbus/v1/agent_pb.js";
+import {
+  BroadcastResponseSchema,
+  PullInboxResponseSchema,
+  ReceiptSchema,
+  SendBatchResultSchema,
+  SendResponseSchema,
+} from "#gen/agentbus/v1/message_bus_pb.js";
+import { DeliveryState as WireState, type Message as WireMessage, MessageSchema } from "#gen/agentbus/v1/message_pb.js";
+import { Code } from "@connectrpc/connect";
+import { BusError } from "../errors.ts";
+import type { Agent, DeliveryState, Message, MessageView, Receipt } from "../message.ts";
+import type { PullAnswer, SendAnswer } from "../requests.ts";
+import { codes } from "./error-codes.ts";
+
+const states: Readonly<Record<DeliveryState, WireState>> = {
+  UNREAD: WireState.UNREAD,
+  LEASED: WireState.LEASED,
+  READ: WireState.READ,
+  DEAD: WireState.DEAD,
+};
+
+/** Absent stays absent: protobuf-es takes no undefined for an optional field. */
+function present<T extends object>(fields: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as never;
+}
+
+export function wireTime(ms: number | undefined): Timestamp | undefined {
+  return ms === undefined ? undefined : timestampFromMs(ms);
+}
+
+export function wireMessage(message: Message): WireMessage {
+  return create(MessageSchema, messageFields(message));
+}
+
+export function wireView(view: MessageView): WireMessage {
+  const { state, deadReason } = view;
+  return create(MessageSchema, { ...messageFields(view), ...present({ state: state && states[state], deadReason }) });
+}
+
+function messageFields(message: Message): MessageInitShape<typeof MessageSchema> {
+  const { id, sender, recipient, subject, body, inReplyTo, hops, bodySize, traceparent, deliveryAttempt } = message;
+  return {
+    id,
+    sender,
+    recipient,
+    subject,
+    body,
+    timestamp: timestampFromMs(message.timestamp),
+    ...present({
+      inReplyTo,
+      hops: hops || undefined,
+      expireTime: wireTime(message.expireAt),
+      bodySize,
+      traceparent,
+      deliveryAttempt: deliveryAttempt || undefined,
+    }),
+  };
+}
+
+export function wireAgent(agent: Agent): WireAgent {
+  const { name, description, unreadCount, deadCount } = agent;
+  return create(AgentSchema, {
+    name,
+    description,
+    unreadCount,
+    deadCount,
+    ...present({
+      registeredTime: wireTime(agent.registeredAt),
+      lastSeenTime: wireTime(agent.lastSeenAt),
+      oldestUnreadTime: wireTime(agent.oldestUnreadAt),
+    }),
+  });
+}
+
+export function wireReceipt(receipt: Receipt) {
+  const { recipient, state, deliveryAttempt, replyMessageIds, deadReason } = receipt;
+  return create(ReceiptSchema, {
+    recipient,
+    state: states[state],
+    deliveryAttempt,
+    replyMessageIds: [...replyMessageIds],
+    ...present({
+      firstPulledTime: wireTime(receipt.firstPulledAt),
+      readTime: wireTime(receipt.readAt),
+      deadTime: wireTime(receipt.deadAt),
+      deadReason,
+      lastSeenTime: wireTime(receipt.lastSeenAt),
+    }),
+  });
+}
+
+export function wireSent(answer: SendAnswer) {
+  return create(SendResponseSchema, { ...answer, timestamp: timestampFromMs(answer.timestamp) });
+}
+
+export function wireBroadcast({ recipientKnown: _, ...answer }: SendAnswer) {
+  return create(BroadcastResponseSchema, { ...answer, timestamp: timestampFromMs(answer.timestamp) });
+}
+
+export function wireBatchResult(outcome: SendAnswer | BusError) {
+  if (!(outcome instanceof BusError)) {
+    return create(SendBatchResultSchema, { outcome: { case: "response", value: wireSent(outcome) } });
+  }
+  const { reason, violations, retryAfterMs } = outcome.refusal;
+  const value = {
+    code: codeName(codes[reason]),
+    reason,
+    message: outcome.message,
+    field: violations?.[0]?.field ?? "",
+    ...present({ retryAfterMs }),
+  };
+  return create(SendBatchResultSchema, { outcome: { case: "error", value } });
+}
+
+export function wirePulled({ messages, hasMore, lease }: PullAnswer) {
+  return create(PullInboxResponseSchema, {
+    messages: messages.map(wireMessage),
+    hasMore,
+    ...present({ leaseId: lease?.id, leaseExpireTime: wireTime(lease?.expireAt) }),
+  });
+}
+
+/** As Connect writes a code: "resource_exhausted". */
+export function codeName(code: Code): string {
+  return (Code[code] ?? "unknown").replace(/(?<!^)([A-Z])/g, "_$1").toLowerCase();
+}

@@ -1,0 +1,21 @@
+/**
+ * Makes sure that one bus alone serves a database: a second one would not hear the first one's doorbell. The lock is
+ * the operating system's, so kill -9 releases it.
+ */
+import Database from "better-sqlite3";
+
+/** Throws when another process holds it. Closing what it returns lets go. */
+export function holdAlone(path: string): { close(): void } {
+  const lock = new Database(`${path}.lock`, { timeout: 0 });
+  try {
+    lock.pragma("journal_mode = memory");
+    lock.exec("begin exclusive");
+    return lock;
+  } catch (error) {
+    lock.close();
+    if (error instanceof Error && "code" in error && error.code === "SQLITE_BUSY") {
+      throw new Error(`${path} is served by another agentbus process; stop that one, or name another file`, { cause: error });
+    }
+    throw error;
+  }
+}

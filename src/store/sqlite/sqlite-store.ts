@@ -1,0 +1,181 @@
+/**
+ * The Store on one SQLite file: writes go in groups to a thread of their own, reads are short and run here. It knows the
+ * verbs, not their SQL.
+ */
+import { mkdirSync } from "node:fs";
+import { dirname, resolve } from "node:path";
+import { BusError, type Refusal } from "../../errors.ts";
+import type { Agent, MessageView } from "../../message.ts";
+import type { AgentQuery, NewMessage, Page, Pull, Pulled, ReceiptPage, Sent, Store, StoreOptions } from "../../store.ts";
+import { GroupCommit } from "../group-commit.ts";
+import { AgentNames } from "./agent-names.ts";
+import { AgentReader } from "./agents.ts";
+import { InboxReader } from "./inbox.ts";
+import { MessageReader } from "./messages.ts";
+import { type Database, openForReading } from "./open-database.ts";
+import { Writer } from "./writer.ts";
+import type { Outcome, Verb, Write, WriteVerbs } from "./writes.ts";
+
+/** last_seen may lag this long behind when nothing else is written. */
+const SEEN_FLUSH_MS = 2000;
+
+export async function openSqliteStore(path: string, options: StoreOptions): Promise<Store> {
+  const file = resolve(path);
+  mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+  const writer = await Writer.open({ path: file, policy: options.policy, now: options.clock() });
+  try {
+    return new SqliteStore(writer, openForReading(file), options);
+  } catch (error) {
+    await writer.close();
+    throw error;
+  }
+}
+
+class SqliteStore implements Store {
+  readonly #writer: Writer;
+  readonly #db: Database;
+  readonly #options: StoreOptions;
+  readonly #group: GroupCommit<Write, Outcome>;
+  readonly #names: AgentNames;
+  readonly #inboxes: InboxReader;
+  readonly #agents: AgentReader;
+  readonly #messages: MessageReader;
+  readonly #leased;
+  readonly #seen = new Map<string, number>();
+  readonly #flush: NodeJS.Timeout;
+  #closed: Promise<void> | undefined;
+
+  constructor(writer: Writer, db: Database, options: StoreOptions) {
+    const { maxAttempts } = options.policy;
+    this.#writer = writer;
+    this.#db = db;
+    this.#options = options;
+    this.#names = new AgentNames(db);
+    this.#inboxes = new InboxReader(db);
+    this.#agents = new AgentReader(db);
+    this.#messages = new MessageReader(db, maxAttempts);
+    this.#leased = db.prepare("select 1 from leases where inbox = ? and request_id = ?");
+    this.#group = new GroupCommit({ commit: (writes) => this.#commit(writes), weigh });
+    this.#flush = setInterval(() => {
+      // A failure stays in #seen and comes with the next batch.
+      if (this.#seen.size > 0) this.#write("touch", {}).catch(() => undefined);
+    }, SEEN_FLUSH_MS).unref();
+  }
+
+  async send(messages: readonly NewMessage[]): Promise<(Sent | BusError)[]> {
+    const outcomes = await this.#write("send", { messages });
+    return outcomes.map((outcome, i) => {
+      if ("refusal" in outcome) return new BusError(outcome.refusal);
+      const sent = unwrap(outcome);
+      const recipient = messages[i]?.recipient;
+      if (!sent.deduplicated) this.#options.ring(recipient === "ALL" ? undefined : recipient);
+      return sent;
+    });
+  }
+
+  async pull(pull: Pull): Promise<Pulled> {
+    const { clock, policy } = this.#options;
+    const now = clock();
+    const agent = this.#names.find(pull.agent);
+    // What changes nothing is answered by reading: a look, and a pull that finds nothing. The first pull registers.
+    if (agent?.registered_at == null) return this.#write("pull", { pull });
+    this.#see(pull.agent, now);
+    if (pull.taking.kind === "look") {
+      const { found, hasMore } = this.#inboxes.unread(agent.id, now, policy.maxAttempts, pull);
+      const dueAt = found.length === 0 ? this.#inboxes.dueAt(agent.id, now) : undefined;
+      return { messages: found.map(({ message }) => message), hasMore, lease: undefined, dueAt };
+    }
+    const repeated = pull.requestId !== undefined && this.#leased.get(agent.id, pull.requestId) !== undefined;
+    if (repeated || this.#inboxes.anyUnread(agent.id, now, policy.maxAttempts)) return this.#write("pull", { pull });
+    return { messages: [], hasMore: false, lease: undefined, dueAt: this.#inboxes.dueAt(agent.id, now) };
+  }
+
+  async ack(agent: string, messageIds: readonly string[], leaseId: string | undefined) {
+    this.#see(agent, this.#options.clock());
+    return this.#write("ack", { agent, messageIds, leaseId });
+  }
+
+  async extendLease(agent: string, leaseId: string, ms: number) {
+    this.#see(agent, this.#options.clock());
+    return this.#write("extendLease", { agent, leaseId, ms });
+  }
+
+  async giveBack(agent: string, leaseId: string, messageIds: readonly string[] | undefined) {
+    this.#see(agent, this.#options.clock());
+    const modified = await this.#write("giveBack", { agent, leaseId, messageIds });
+    this.#options.ring(agent);
+    return modified;
+  }
+
+  async registerAgent(agent: string, description: string | undefined): Promise<Agent> {
+    return this.#write("registerAgent", { agent, description });
+  }
+
+  async removeAgent(agent: string): Promise<void> {
+    return this.#write("removeAgent", { agent });
+  }
+
+  async listAgents(query: AgentQuery): Promise<Page<Agent>> {
+    return this.#agents.list(query, this.#options.clock(), this.#options.policy.maxAttempts);
+  }
+
+  async agentNames(max: number): Promise<readonly string[]> {
+    return this.#names.registered(max);
+  }
+
+  async getMessage(agent: string, messageId: string): Promise<MessageView | undefined> {
+    const now = this.#options.clock();
+    this.#see(agent, now);
+    return this.#messages.view(agent, messageId, now);
+  }
+
+  async getReceipt(messageId: string, limit: number, after: string | undefined): Promise<ReceiptPage | undefined> {
+    return this.#messages.receipt(messageId, limit, after, this.#options.clock());
+  }
+
+  async check(): Promise<void> {
+    this.#names.registered(1);
+    await this.#write("touch", {});
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  async #close(): Promise<void> {
+    clearInterval(this.#flush);
+    if (this.#seen.size > 0) await this.#write("touch", {}).catch(() => undefined);
+    await this.#group.drained();
+    this.#db.close();
+    await this.#writer.close();
+  }
+
+  #see(agent: string, now: number): void {
+    this.#seen.set(agent, now);
+  }
+
+  async #write<V extends Verb>(verb: V, input: WriteVerbs[V]["input"]): Promise<WriteVerbs[V]["output"]> {
+    const outcome = await this.#group.submit({ verb, ...input } as Write);
+    return unwrap(outcome as Outcome<WriteVerbs[V]["output"]>);
+  }
+
+  async #commit(writes: readonly Write[]): Promise<readonly Outcome[]> {
+    const seen = [...this.#seen];
+    const outcomes = await this.#writer.commit({ now: this.#options.clock(), writes, seen });
+    for (const [name, at] of seen) if (this.#seen.get(name) === at) this.#seen.delete(name);
+    return outcomes;
+  }
+}
+
+function unwrap<T>(outcome: Outcome<T>): T {
+  if ("done" in outcome) return outcome.done;
+  if ("refusal" in outcome) throw new BusError(outcome.refusal satisfies Refusal);
+  throw new Error(`a write failed: ${outcome.failure}`);
+}
+
+/** Bytes, about; three for each UTF-16 unit is the most that UTF-8 takes. */
+function weigh(write: Write): number {
+  if (write.verb !== "send") return 0;
+  return write.messages.reduce((sum, { subject, body }) => sum + (subject.length + body.length) * 3, 0);
+}
