@@ -7,22 +7,22 @@ import type { Clock } from "./clock.ts";
 import type { Doorbell } from "./doorbell.ts";
 import { BusError, type FieldViolation, invalidFields, unknownMessage } from "./errors.ts";
 import {
-  ALL,
   type Agent,
+  ALL,
   DEFAULT_LEASE_MESSAGES,
   DEFAULT_PAGE_SIZE,
   DEFAULT_PULL_BYTES,
   DEFAULT_PULL_MESSAGES,
+  foldName,
   MAX_PAGE_SIZE,
   MAX_PULL_BYTES,
   MAX_PULL_MESSAGES,
   MAX_WAIT_SECONDS,
   type MessageView,
-  foldName,
 } from "./message.ts";
 import { nearestNames } from "./nearest-names.ts";
 import { keyOfPageToken, pageTokenAfter } from "./page-token.ts";
-import { type RequestLimits, checkRequest, violationsOf } from "./request-rules.ts";
+import { checkRequest, type RequestLimits, violationsOf } from "./request-rules.ts";
 import type * as ask from "./requests.ts";
 import type { Acked, LeaseModified, NewMessage, Pull, Pulled, Sent, Store, Taking } from "./store.ts";
 
@@ -126,7 +126,10 @@ export class Bus {
     if (leaseSeconds === undefined) {
       more.push({ field: "leaseSeconds", description: "is required: 0 gives the lease back" });
     } else if (leaseSeconds > 0 && messageIds.length > 0) {
-      more.push({ field: "messageIds", description: "must be empty unless leaseSeconds is 0: a lease is prolonged whole" });
+      more.push({
+        field: "messageIds",
+        description: "must be empty unless leaseSeconds is 0: a lease is prolonged whole",
+      });
     }
     checkRequest("ModifyLease", request, this.#limits, more);
     const agent = foldName(request.agent);

@@ -9,10 +9,7 @@ export type Clock = () => number;
  * max(wall clock, last answer + monotonic time since): when the wall clock is set back, time goes on at its own pace
  * until the wall has caught up.
  */
-export function steadyClock(
-  wall: () => number = Date.now,
-  monotonic: () => number = () => performance.now(),
-): Clock {
+export function steadyClock(wall: () => number = Date.now, monotonic: () => number = () => performance.now()): Clock {
   let last = wall();
   let at = monotonic();
   return () => {

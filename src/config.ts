@@ -3,7 +3,7 @@
  * the table in README.md are made from it. It knows no option parser and reads no environment of its own.
  */
 import { DEFAULT_MAX_BODY_BYTES, MAX_MAX_BODY_BYTES } from "./message.ts";
-import { type RateLimit, parseRateLimit } from "./rate-limit.ts";
+import { parseRateLimit, type RateLimit } from "./rate-limit.ts";
 
 /** How one setting is written, read and explained. */
 interface SettingSpec<T> {

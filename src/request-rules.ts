@@ -6,6 +6,7 @@ import { type FieldViolation, invalidFields } from "./errors.ts";
 import {
   ALL,
   BUS,
+  foldName,
   MAX_BATCH_ITEMS,
   MAX_DESCRIPTION_BYTES,
   MAX_IDS,
@@ -16,7 +17,6 @@ import {
   MAX_SUBJECT_BYTES,
   MAX_TRACEPARENT_LENGTH,
   MAX_TTL_SECONDS,
-  foldName,
   utf8Bytes,
 } from "./message.ts";
 

@@ -107,4 +107,3 @@ export interface ReceiptList {
   readonly receipts: readonly Receipt[];
   readonly nextPageToken: string;
 }
-

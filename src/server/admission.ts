@@ -47,7 +47,10 @@ export class Admission {
     }
     // Hashes have one length, whatever was sent: the comparison tells nothing by its time.
     if (!timingSafeEqual(hash(given), expected)) {
-      throw new BusError({ reason: "TOKEN_INVALID", advice: "that token is not the bus's; check it for cut or added characters" });
+      throw new BusError({
+        reason: "TOKEN_INVALID",
+        advice: "that token is not the bus's; check it for cut or added characters",
+      });
     }
   }
 

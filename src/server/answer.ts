@@ -3,7 +3,6 @@
  * socket. It knows nothing of what it says.
  */
 import { finished } from "node:stream";
-import type { BusError } from "../errors.ts";
 import type { HttpResponse } from "./one-port.ts";
 
 export interface Answer {
@@ -45,6 +44,3 @@ export function jsonAnswer(status: number, json: unknown, headers: Record<string
     body,
   };
 }
-
-/** What a door answers when it can't serve a request at all, in any of its own forms. */
-export type ErrorAnswer = (error: BusError, status?: number) => Answer;

@@ -2,14 +2,16 @@
  * The plain-HTTP pair that agents had before: POST /api/send and GET /api/inbox/:id. The same requests and answers as
  * the RPCs, in their JSON; what differs is when a read is READ. It knows no rule of the bus.
  */
-import { type DescMessage, type JsonValue, type MessageShape, fromJson, toJson } from "@bufbuild/protobuf";
+
+import { isUtf8 } from "node:buffer";
+import { type DescMessage, fromJson, type JsonValue, type MessageShape, toJson } from "@bufbuild/protobuf";
+import { Code, ConnectError } from "@connectrpc/connect";
 import {
   PullInboxRequestSchema,
   PullInboxResponseSchema,
   SendRequestSchema,
   SendResponseSchema,
 } from "#gen/agentbus/v1/message_bus_pb.js";
-import { isUtf8 } from "node:buffer";
 import type { Bus } from "../bus.ts";
 import { BusError } from "../errors.ts";
 import { MAX_REQUEST_BYTES } from "../message.ts";
@@ -20,7 +22,6 @@ import type { Logger } from "./log.ts";
 import type { HttpRequest, HttpResponse } from "./one-port.ts";
 import { readBody } from "./read-body.ts";
 import { wirePulled, wireSent } from "./wire.ts";
-import { Code, ConnectError } from "@connectrpc/connect";
 
 /** How long a read may take to be written; if the process ends meanwhile, the mail comes back after this. */
 const HOLD_MS = 60_000;

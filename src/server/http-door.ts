@@ -1,18 +1,15 @@
 /**
  * Takes every HTTP request to its door and gives every failure a Connect body. It knows paths, not what lies behind them.
  */
-import { codeToHttpStatus, errorToJson } from "@connectrpc/connect/protocol-connect";
 import type { Bus } from "../bus.ts";
-import { BusError } from "../errors.ts";
 import type { Admission } from "./admission.ts";
-import { type Answer, isGone, jsonAnswer, writeAnswer } from "./answer.ts";
+import { isGone, writeAnswer } from "./answer.ts";
 import { compatInbox, compatSend } from "./compat.ts";
-import { toConnectError } from "./error-codes.ts";
+import { errorAnswerOf, HttpError } from "./error-answer.ts";
 import type { Health } from "./health.ts";
 import type { Logger } from "./log.ts";
 import { type HttpRequest, type HttpResponse, headerOf } from "./one-port.ts";
 import type { RpcDoor } from "./rpc-door.ts";
-import { toWireError } from "./rpc.ts";
 
 export interface HttpDoorParts {
   readonly bus: Bus;
@@ -37,7 +34,8 @@ export function createHttpDoor({ bus, rpc, admission, health, log }: HttpDoorPar
       log.debug({ method, path, status: response.statusCode, ms: Math.round(performance.now() - began) }, "request");
     });
     serve(request, response).catch((error: unknown) => {
-      if (!isGone(response)) writeAnswer(response, errorAnswerOf(error, request, log));
+      if (!isGone(response))
+        writeAnswer(response, errorAnswerOf(error, `${request.method} ${request.url?.split("?", 1)[0]}`, log));
     });
   };
 
@@ -64,43 +62,6 @@ export function createHttpDoor({ bus, rpc, admission, health, log }: HttpDoorPar
       advice: `there is nothing at ${path}; try POST /agentbus.v1.MessageBus/Send, POST /api/send or GET /api/inbox/NAME`,
     });
   }
-}
-
-/** A refusal whose HTTP status is not the one of its code. */
-class HttpError extends BusError {
-  readonly status: number;
-  readonly headers: Record<string, string>;
-
-  constructor(status: number, refusal: BusError["refusal"], headers: Record<string, string> = {}) {
-    super(refusal);
-    this.status = status;
-    this.headers = headers;
-  }
-}
-
-/** The Connect form of a refusal, for every door that has no protocol of its own. */
-export function errorAnswer(error: BusError, status?: number): Answer {
-  const wire = toConnectError(error);
-  const headers = Object.fromEntries(wire.metadata);
-  return jsonAnswer(status ?? codeToHttpStatus(wire.code), errorToJson(wire, undefined), headers);
-}
-
-/** What is no HTTP at all, answered as far as it can be: a whole response. */
-export function malformedAnswer(error: NodeJS.ErrnoException): string {
-  const tooLarge = error.code === "HPE_HEADER_OVERFLOW";
-  const status = tooLarge ? "431 Request Header Fields Too Large" : error.code === "ERR_HTTP_REQUEST_TIMEOUT" ? "408 Request Timeout" : "400 Bad Request";
-  const advice = tooLarge ? "the headers are too large" : "this is not an HTTP request that the bus can read";
-  const { body } = errorAnswer(new BusError({ reason: "INVALID_FIELD", advice }));
-  return `HTTP/1.1 ${status}\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${String(body)}`;
-}
-
-function errorAnswerOf(error: unknown, request: HttpRequest, log: Logger): Answer {
-  if (error instanceof HttpError) {
-    const answer = errorAnswer(error, error.status);
-    return { ...answer, headers: { ...answer.headers, ...error.headers } };
-  }
-  const wire = toWireError(error, `${request.method} ${request.url?.split("?", 1)[0]}`, log);
-  return jsonAnswer(codeToHttpStatus(wire.code), errorToJson(wire, undefined), Object.fromEntries(wire.metadata));
 }
 
 /** Throws for a Host or path that no URL can be made of: connect-node would throw, and end the process, later. */

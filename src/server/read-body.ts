@@ -17,7 +17,9 @@ export function readBody(request: HttpRequest, maxBytes: number): Promise<Buffer
     let size = 0;
     let refused = false;
     const late = setTimeout(() => {
-      refuse(new BusError({ reason: "DEADLINE_EXCEEDED", advice: `the body did not arrive within ${BODY_MS / 1000} s` }));
+      refuse(
+        new BusError({ reason: "DEADLINE_EXCEEDED", advice: `the body did not arrive within ${BODY_MS / 1000} s` }),
+      );
     }, BODY_MS);
     const refuse = (error: BusError) => {
       refused = true;

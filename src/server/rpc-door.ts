@@ -6,17 +6,18 @@ import {
   ConnectError,
   type ConnectRouter,
   type ConnectRouterOptions,
-  type HandlerContext,
   createConnectRouter,
   createContextKey,
   createContextValues,
+  type HandlerContext,
 } from "@connectrpc/connect";
-import { compressionBrotli, compressionGzip, universalRequestFromNodeRequest } from "@connectrpc/connect-node";
 import type { UniversalHandler, UniversalServerResponse } from "@connectrpc/connect/protocol";
+import { compressionBrotli, compressionGzip, universalRequestFromNodeRequest } from "@connectrpc/connect-node";
 import { BusError } from "../errors.ts";
 import { MAX_REQUEST_BYTES } from "../message.ts";
 import type { Admission, HeaderOf } from "./admission.ts";
-import { type Answer, type ErrorAnswer, handedOver, writeAnswer } from "./answer.ts";
+import { type Answer, handedOver, writeAnswer } from "./answer.ts";
+import { errorAnswer } from "./error-answer.ts";
 import { fromFramework, toConnectError } from "./error-codes.ts";
 import { type HttpRequest, type HttpResponse, headerOf } from "./one-port.ts";
 import { readBody } from "./read-body.ts";
@@ -49,18 +50,15 @@ const MAX_FRAMED_BYTES = MAX_REQUEST_BYTES + 5;
 export interface RpcDoorOptions {
   readonly routes: (router: ConnectRouter) => void;
   readonly admission: Admission;
-  readonly errorAnswer: ErrorAnswer;
   /** The wire form of any error; logs what is unknown. */
   readonly toWireError: (error: unknown, what: string) => ConnectError;
 }
 
 export class RpcDoor {
   readonly #handlers = new Map<string, UniversalHandler>();
-  readonly #errorAnswer: ErrorAnswer;
   readonly #toWireError: RpcDoorOptions["toWireError"];
 
-  constructor({ routes, admission, errorAnswer, toWireError }: RpcDoorOptions) {
-    this.#errorAnswer = errorAnswer;
+  constructor({ routes, admission, toWireError }: RpcDoorOptions) {
     this.#toWireError = toWireError;
     const options: ConnectRouterOptions = {
       acceptCompression: [compressionGzip, compressionBrotli],
@@ -100,7 +98,8 @@ export class RpcDoor {
       // connect-es refused it before any code of ours ran. The gate refuses it again, with our reason and details, and
       // connect-es writes that in whatever protocol the caller speaks. The body is not read a second time.
       const raised: unknown = first.context.signal.reason;
-      const refusal = raised instanceof ConnectError ? toConnectError(fromFramework(raised)) : this.#toWireError(raised, path);
+      const refusal =
+        raised instanceof ConnectError ? toConnectError(fromFramework(raised)) : this.#toWireError(raised, path);
       answer = await this.#run(handler, request, response, { ...first, context: undefined, refusal });
     }
     writeAnswer(response, answer);
@@ -111,21 +110,21 @@ export class RpcDoor {
     // Either of node's classes fits; the union of them does not.
     const universal = universalRequestFromNodeRequest(request as never, response as never, undefined, values);
     const answer = await handler({ ...universal, body: wholeBody(request, call) });
-    return call.context === undefined ? this.#unframed(answer, request, handler) : collect(answer);
+    return call.context === undefined ? unframed(answer, request, handler) : collect(answer);
   }
+}
 
-  /** What connect-es refuses with a bare status: a method or content type that no protocol has. */
-  #unframed({ status }: UniversalServerResponse, request: HttpRequest, handler: UniversalHandler): Answer {
-    const type = request.headers["content-type"];
-    const advice =
-      status === 415
-        ? `content-type "${type ?? ""}" is not served here; send JSON with -H 'content-type: application/json'`
-        : status === 405
-          ? `${request.method} is not served here; use POST`
-          : `${handler.method.name} is not served over HTTP/${request.httpVersion} in this form; gRPC needs HTTP/2`;
-    const answer = this.#errorAnswer(new BusError({ reason: "UNIMPLEMENTED", advice }), status);
-    return status === 405 ? { ...answer, headers: { ...answer.headers, allow: "POST" } } : answer;
-  }
+/** What connect-es refuses with a bare status: a method or content type that no protocol has. */
+function unframed({ status }: UniversalServerResponse, request: HttpRequest, handler: UniversalHandler): Answer {
+  const type = request.headers["content-type"];
+  const advice =
+    status === 415
+      ? `content-type "${type ?? ""}" is not served here; send JSON with -H 'content-type: application/json'`
+      : status === 405
+        ? `${request.method} is not served here; use POST`
+        : `${handler.method.name} is not served over HTTP/${request.httpVersion} in this form; gRPC needs HTTP/2`;
+  const answer = errorAnswer(new BusError({ reason: "UNIMPLEMENTED", advice }), status);
+  return status === 405 ? { ...answer, headers: { ...answer.headers, allow: "POST" } } : answer;
 }
 
 /** Read when connect-es asks for it: after the gate. */

@@ -2,13 +2,12 @@
  * The methods of agentbus.v1.MessageBus: takes a request apart, asks the bus, puts the answer together. It knows no
  * rule of the bus and no protocol.
  */
-import { randomUUID } from "node:crypto";
-import { type HandlerContext, type ServiceImpl, Code, ConnectError } from "@connectrpc/connect";
+import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
 import type { MessageBus } from "#gen/agentbus/v1/message_bus_pb.js";
 import type { Bus } from "../bus.ts";
 import { BusError } from "../errors.ts";
 import type { Caller, PullAnswer } from "../requests.ts";
-import { toConnectError } from "./error-codes.ts";
+import { toWireError } from "./error-answer.ts";
 import type { Logger } from "./log.ts";
 import { callKey } from "./rpc-door.ts";
 import {
@@ -73,11 +72,7 @@ export function messageBusMethods(bus: Bus, log: Logger): Partial<Methods> {
 
 /** Every method of the service, those that are not built yet too, with refusals and defects in their wire form. */
 function guarded(methods: Partial<Methods>, log: Logger): Partial<Methods> {
-  const all: (keyof Methods)[] = [
-    ...(Object.keys(methods) as (keyof Methods)[]),
-    "listMessages",
-    "redriveDeadLetters",
-  ];
+  const all: (keyof Methods)[] = [...(Object.keys(methods) as (keyof Methods)[]), "listMessages", "redriveDeadLetters"];
   const wrapped = all.map((name) => {
     const method = methods[name] as ((request: unknown, context: HandlerContext) => Promise<unknown>) | undefined;
     return [
@@ -100,19 +95,7 @@ function guarded(methods: Partial<Methods>, log: Logger): Partial<Methods> {
   return Object.fromEntries(wrapped) as Partial<Methods>;
 }
 
-/** What is unknown is "internal" outside and whole in the log; an id ties the two together. */
-export function toWireError(error: unknown, what: string, log: Logger): ConnectError {
-  if (error instanceof BusError) {
-    if (error.cause !== undefined) log.error({ err: error, what }, "refused for a fault of the bus");
-    return toConnectError(error);
-  }
-  if (error instanceof ConnectError) return error;
-  const id = randomUUID();
-  log.error({ err: error, what, id }, "internal error");
-  return new ConnectError(`internal error ${id}; it is in the bus's log under this id`, Code.Internal);
-}
-
-export function callerOf(context: HandlerContext): Caller {
+function callerOf(context: HandlerContext): Caller {
   return { gone: context.signal, timeLeftMs: context.timeoutMs() };
 }
 
@@ -124,7 +107,9 @@ function giveBackIfLost(bus: Bus, agent: string, { lease }: PullAnswer, context:
     .then((whole) =>
       whole ? undefined : bus.modifyLease({ agent, leaseId: lease.id, leaseSeconds: 0, messageIds: [] }),
     )
-    .catch((err: unknown) => log.warn({ err, agent }, "a lost answer's lease could not be given back; it will run out"));
+    .catch((err: unknown) =>
+      log.warn({ err, agent }, "a lost answer's lease could not be given back; it will run out"),
+    );
 }
 
 const TRACEPARENT = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/;

@@ -6,17 +6,18 @@ import { v7 as uuidv7 } from "uuid";
 import { MessageBus } from "#gen/agentbus/v1/message_bus_pb.js";
 import { Bus } from "../bus.ts";
 import { steadyClock } from "../clock.ts";
-import { type Settings, SettingError } from "../config.ts";
+import { SettingError, type Settings } from "../config.ts";
 import { Doorbell } from "../doorbell.ts";
 import { openStore } from "../store/open-store.ts";
 import { Admission } from "./admission.ts";
+import { malformedAnswer, toWireError } from "./error-answer.ts";
 import { Health } from "./health.ts";
-import { createHttpDoor, errorAnswer, malformedAnswer } from "./http-door.ts";
+import { createHttpDoor } from "./http-door.ts";
 import type { Logger } from "./log.ts";
 import { isLoopback } from "./loopback.ts";
 import { OnePortServer } from "./one-port.ts";
+import { messageBusMethods } from "./rpc.ts";
 import { RpcDoor } from "./rpc-door.ts";
-import { messageBusMethods, toWireError } from "./rpc.ts";
 
 /** Calls under way may take this long at shutdown before they are cut. */
 const GRACE_MS = 4000;
@@ -50,7 +51,6 @@ export async function startServer(settings: Settings, log: Logger): Promise<Runn
   const rpc = new RpcDoor({
     routes: (router) => router.service(MessageBus, messageBusMethods(bus, log)),
     admission,
-    errorAnswer,
     toWireError: (error, what) => toWireError(error, what, log),
   });
   const server = new OnePortServer({
@@ -91,7 +91,9 @@ export async function startServer(settings: Settings, log: Logger): Promise<Runn
 function explainListenError(error: unknown, { host, port }: Settings): Error {
   const code = error instanceof Error && "code" in error ? error.code : undefined;
   if (code === "EADDRINUSE") {
-    return new Error(`port ${port} on ${host} is taken; stop what uses it, or choose another with --port`, { cause: error });
+    return new Error(`port ${port} on ${host} is taken; stop what uses it, or choose another with --port`, {
+      cause: error,
+    });
   }
   return new Error(`can't listen on ${host}:${port}: ${error instanceof Error ? error.message : String(error)}`, {
     cause: error,

@@ -1,9 +1,10 @@
 /**
  * Domain values as generated messages. It translates and decides nothing.
  */
-import { type MessageInitShape, create } from "@bufbuild/protobuf";
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { type Timestamp, timestampFromMs } from "@bufbuild/protobuf/wkt";
-import { type Agent as WireAgent, AgentSchema } from "#gen/agentbus/v1/agent_pb.js";
+import { Code } from "@connectrpc/connect";
+import { AgentSchema, type Agent as WireAgent } from "#gen/agentbus/v1/agent_pb.js";
 import {
   BroadcastResponseSchema,
   PullInboxResponseSchema,
@@ -11,8 +12,7 @@ import {
   SendBatchResultSchema,
   SendResponseSchema,
 } from "#gen/agentbus/v1/message_bus_pb.js";
-import { DeliveryState as WireState, type Message as WireMessage, MessageSchema } from "#gen/agentbus/v1/message_pb.js";
-import { Code } from "@connectrpc/connect";
+import { MessageSchema, type Message as WireMessage, DeliveryState as WireState } from "#gen/agentbus/v1/message_pb.js";
 import { BusError } from "../errors.ts";
 import type { Agent, DeliveryState, Message, MessageView, Receipt } from "../message.ts";
 import type { PullAnswer, SendAnswer } from "../requests.ts";

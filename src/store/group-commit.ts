@@ -54,7 +54,7 @@ export class GroupCommit<Write, Outcome> {
     const batch = this.#takeBatch();
     try {
       const outcomes = await this.#options.commit(batch.map(({ write }) => write));
-      batch.forEach(({ resolve }, i) => resolve(outcomes[i] as Outcome));
+      for (const [i, { resolve }] of batch.entries()) resolve(outcomes[i] as Outcome);
     } catch (error) {
       for (const { reject } of batch) reject(error);
     }

@@ -26,9 +26,13 @@ export class AgentNames {
         returning id`)
       .pluck();
     this.#keep = db
-      .prepare("insert into agents (name) values (?) on conflict (name) do update set name = excluded.name returning id")
+      .prepare(
+        "insert into agents (name) values (?) on conflict (name) do update set name = excluded.name returning id",
+      )
       .pluck();
-    this.#seen = db.prepare("update agents set last_seen_at = :at where name = :name and coalesce(last_seen_at, 0) < :at");
+    this.#seen = db.prepare(
+      "update agents set last_seen_at = :at where name = :name and coalesce(last_seen_at, 0) < :at",
+    );
     this.#registered = db
       .prepare("select name from agents where registered_at is not null order by name limit ?")
       .pluck();

@@ -14,7 +14,9 @@ export function holdAlone(path: string): { close(): void } {
   } catch (error) {
     lock.close();
     if (error instanceof Error && "code" in error && error.code === "SQLITE_BUSY") {
-      throw new Error(`${path} is served by another agentbus process; stop that one, or name another file`, { cause: error });
+      throw new Error(`${path} is served by another agentbus process; stop that one, or name another file`, {
+        cause: error,
+      });
     }
     throw error;
   }

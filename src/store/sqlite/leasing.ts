@@ -59,7 +59,9 @@ export class Leasing {
       update deliveries set lease = :lease, lease_until = 0, lease_ms = 0, state = 3, read_at = :now,
         first_pulled_at = coalesce(first_pulled_at, :now) where seq = :seq`);
     this.#leaseEnd = db
-      .prepare("select max(d.lease_until) from json_each(?) j cross join deliveries d on d.seq = j.value where d.lease = ?")
+      .prepare(
+        "select max(d.lease_until) from json_each(?) j cross join deliveries d on d.seq = j.value where d.lease = ?",
+      )
       .pluck();
     this.#insertLease = db.prepare(`
       insert into leases (id, inbox, request_id, kind, deliveries, max_body_bytes, repeat_until, forget_at)

@@ -4,7 +4,7 @@
 import { MAX_RECEIPT_REPLIES, type MessageView, type Receipt } from "../../message.ts";
 import type { ReceiptPage } from "../../store.ts";
 import { IS_ALIVE, STATE_COLUMNS, type StateRow, stateOf } from "./delivery-state.ts";
-import { MESSAGE_COLUMNS, cutParameter, messageOf } from "./inbox.ts";
+import { cutParameter, MESSAGE_COLUMNS, messageOf } from "./inbox.ts";
 import type { Database } from "./open-database.ts";
 
 type ViewRow = Parameters<typeof messageOf>[0] & StateRow & { readonly delivery: number | null };

@@ -2,7 +2,7 @@
  * Brings a database to the newest schema: numbered .sql files, each in a transaction of its own together with its number.
  * It knows nothing of what they hold.
  */
-import { readFileSync, readdirSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import type { Database } from "./open-database.ts";
 
 const FOLDER = new URL("./migrations/", import.meta.url);

@@ -29,11 +29,17 @@ export function openForReading(path: string): Database.Database {
 function configured(db: Database.Database, path: string): Database.Database {
   try {
     assertRecent(db.prepare("select sqlite_version()").pluck().get() as string);
-    const mode = db.readonly ? db.pragma("journal_mode", { simple: true }) : db.pragma("journal_mode = wal", { simple: true });
-    if (mode !== "wal") throw new Error(`${path} can't be put into WAL mode (it is in "${String(mode)}"); is it on a network file system?`);
+    const mode = db.readonly
+      ? db.pragma("journal_mode", { simple: true })
+      : db.pragma("journal_mode = wal", { simple: true });
+    if (mode !== "wal")
+      throw new Error(
+        `${path} can't be put into WAL mode (it is in "${String(mode)}"); is it on a network file system?`,
+      );
     // The driver compiles in NORMAL for WAL: a commit would not be synced. Set on every open, and asserted.
     db.pragma("synchronous = full");
-    if (db.pragma("synchronous", { simple: true }) !== FULL) throw new Error(`${path}: synchronous=FULL was not accepted`);
+    if (db.pragma("synchronous", { simple: true }) !== FULL)
+      throw new Error(`${path}: synchronous=FULL was not accepted`);
     db.pragma("foreign_keys = on");
     if (!db.readonly) db.pragma(`journal_size_limit = ${WAL_SIZE_LIMIT}`);
     return db;
@@ -47,6 +53,8 @@ function assertRecent(version: string): void {
   const parts = version.split(".").map(Number);
   const difference = OLDEST_SQLITE.map((oldest, i) => (parts[i] ?? 0) - oldest).find((each) => each !== 0) ?? 0;
   if (difference < 0) {
-    throw new Error(`SQLite ${version} can corrupt a database in WAL mode; ${OLDEST_SQLITE.join(".")} or newer is needed`);
+    throw new Error(
+      `SQLite ${version} can corrupt a database in WAL mode; ${OLDEST_SQLITE.join(".")} or newer is needed`,
+    );
   }
 }

@@ -6,7 +6,17 @@ import { mkdirSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { BusError, type Refusal } from "../../errors.ts";
 import type { Agent, MessageView } from "../../message.ts";
-import type { AgentQuery, NewMessage, Page, Pull, Pulled, ReceiptPage, Sent, Store, StoreOptions } from "../../store.ts";
+import type {
+  AgentQuery,
+  NewMessage,
+  Page,
+  Pull,
+  Pulled,
+  ReceiptPage,
+  Sent,
+  Store,
+  StoreOptions,
+} from "../../store.ts";
 import { GroupCommit } from "../group-commit.ts";
 import { AgentNames } from "./agent-names.ts";
 import { AgentReader } from "./agents.ts";

@@ -8,11 +8,11 @@ import { AgentNames } from "./agent-names.ts";
 import { AgentWriter } from "./agents.ts";
 import { holdAlone } from "./hold-alone.ts";
 import { Leasing } from "./leasing.ts";
+import { mendTimes } from "./mend-times.ts";
 import { migrate } from "./migrate.ts";
 import { type Database, openForWriting } from "./open-database.ts";
 import { Sending } from "./send.ts";
-import { mendTimes } from "./mend-times.ts";
-import type { Batch, Outcome, Reply, Verb, Write, WriteVerbs, WriterData } from "./writes.ts";
+import type { Batch, Outcome, Reply, Verb, Write, WriterData, WriteVerbs } from "./writes.ts";
 
 type Verbs = { [V in Verb]: (input: WriteVerbs[V]["input"], now: number) => WriteVerbs[V]["output"] };
 
@@ -105,10 +105,14 @@ function isStorage(error: unknown): boolean {
 
 function storageRefusal(error: unknown): Refusal {
   return codeOf(error) === "SQLITE_FULL"
-    ? { reason: "STORAGE_FULL", advice: "the bus's disk is full, nothing was stored; tell whoever runs it, and repeat later" }
+    ? {
+        reason: "STORAGE_FULL",
+        advice: "the bus's disk is full, nothing was stored; tell whoever runs it, and repeat later",
+      }
     : {
         reason: "STORE_UNREACHABLE",
-        advice: "the bus could not write to its storage; whether this was stored is unknown: repeat it with the same request_id",
+        advice:
+          "the bus could not write to its storage; whether this was stored is unknown: repeat it with the same request_id",
         retryAfterMs: 1000,
       };
 }

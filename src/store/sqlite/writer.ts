@@ -74,7 +74,8 @@ function unreachable(cause: unknown): BusError {
   return new BusError(
     {
       reason: "STORE_UNREACHABLE",
-      advice: "the bus lost its storage and must be restarted; whether this was stored is unknown: repeat it with the same request_id",
+      advice:
+        "the bus lost its storage and must be restarted; whether this was stored is unknown: repeat it with the same request_id",
       retryAfterMs: 1000,
     },
     { cause },

@@ -41,10 +41,7 @@ export type Verb = keyof WriteVerbs;
 export type Write = { [V in Verb]: { readonly verb: V } & WriteVerbs[V]["input"] }[Verb];
 
 /** How one write ended. A failure is a defect: its text is for the log, never for a caller. */
-export type Outcome<T = unknown> =
-  | { readonly done: T }
-  | { readonly refusal: Refusal }
-  | { readonly failure: string };
+export type Outcome<T = unknown> = { readonly done: T } | { readonly refusal: Refusal } | { readonly failure: string };
 
 /** One transaction. */
 export interface Batch {
