@@ -44,6 +44,6 @@ function receiptText({ recipientCount, readCount, deadCount, receipts }: GetRece
     timeText(one.lastSeenTime),
     one.replyMessageIds.join(","),
   ]);
-  const summary = `${recipientCount} recipients, ${readCount} read, ${deadCount} dead\n`;
+  const summary = `recipients: ${recipientCount}, read: ${readCount}, dead: ${deadCount}\n`;
   return summary + alignColumns([["TO", "STATE", "BECAUSE", "SINCE", "LEASES", "LAST SEEN", "REPLIES"], ...rows]);
 }

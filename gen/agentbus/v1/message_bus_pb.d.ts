@@ -50,7 +50,7 @@ export declare type SendRequest = Message<"agentbus.v1.SendRequest"> & {
   body: string;
 
   /**
-   * Id of the message that this answers. One the bus does not know is kept as it is.
+   * Id of the message that this answers, 1-128 visible ASCII characters. One the bus does not know is kept as it is.
    *
    * @generated from field: optional string in_reply_to = 5;
    */
@@ -72,7 +72,7 @@ export declare type SendRequest = Message<"agentbus.v1.SendRequest"> & {
   requestId?: string | undefined;
 
   /**
-   * W3C trace context. Absent: taken from the header of that name.
+   * W3C trace context, 1-55 visible ASCII characters. Absent: taken from the header of that name.
    *
    * @generated from field: optional string traceparent = 8;
    */
@@ -292,7 +292,7 @@ export declare type BroadcastRequest = Message<"agentbus.v1.BroadcastRequest"> &
   body: string;
 
   /**
-   * Id of the message that this answers.
+   * As in SendRequest.
    *
    * @generated from field: optional string in_reply_to = 4;
    */
@@ -320,7 +320,7 @@ export declare type BroadcastRequest = Message<"agentbus.v1.BroadcastRequest"> &
   includeSender: boolean;
 
   /**
-   * W3C trace context. Absent: taken from the header of that name.
+   * W3C trace context, 1-55 visible ASCII characters. Absent: taken from the header of that name.
    *
    * @generated from field: optional string traceparent = 8;
    */
@@ -507,14 +507,14 @@ export declare type AckRequest = Message<"agentbus.v1.AckRequest"> & {
   agent: string;
 
   /**
-   * 1-1000 ids.
+   * 1-1000 ids; one named twice counts once.
    *
    * @generated from field: repeated string message_ids = 2;
    */
   messageIds: string[];
 
   /**
-   * Ack only what no other lease has taken over since; a lease that ran out untaken still counts. Absent: whoever holds it.
+   * Ack only what this lease was the last to hold; one that ran out untaken still counts. Absent: whoever holds it.
    *
    * @generated from field: optional string lease_id = 3;
    */
@@ -589,7 +589,7 @@ export declare type ModifyLeaseRequest = Message<"agentbus.v1.ModifyLeaseRequest
   leaseSeconds?: number | undefined;
 
   /**
-   * Only with lease_seconds 0: gives back just these. Empty: all that this lease holds.
+   * Only with lease_seconds 0: gives back just these, at most 1000. Empty: all that this lease holds.
    *
    * @generated from field: repeated string message_ids = 4;
    */
@@ -616,7 +616,8 @@ export declare type ModifyLeaseResponse = Message<"agentbus.v1.ModifyLeaseRespon
   leaseExpireTime?: Timestamp | undefined;
 
   /**
-   * No longer held by this lease (acked, run out and leased again, or never in it).
+   * Of the ids named, or else of all that this lease handed out: what it does not hold any more (acked, given back, run
+   * out) or never did.
    *
    * @generated from field: repeated string stale_message_ids = 2;
    */
@@ -697,14 +698,14 @@ export declare type ListAgentsRequest = Message<"agentbus.v1.ListAgentsRequest">
   pageToken: string;
 
   /**
-   * Only names or descriptions with this text. Empty: all.
+   * Only names or descriptions with this text, in any case; at most 1 KiB. Empty: all.
    *
    * @generated from field: string query = 3;
    */
   query: string;
 
   /**
-   * Also names that have mail but were never registered.
+   * Also names that mail waits for and nobody registered.
    *
    * @generated from field: bool include_unregistered = 4;
    */
@@ -805,7 +806,7 @@ export declare type GetMessageRequest = Message<"agentbus.v1.GetMessageRequest">
   agent: string;
 
   /**
-   * The message. Required.
+   * The message's id. Required.
    *
    * @generated from field: string message_id = 2;
    */
@@ -845,7 +846,7 @@ export declare const GetMessageResponseSchema: GenMessage<GetMessageResponse>;
  */
 export declare type GetReceiptRequest = Message<"agentbus.v1.GetReceiptRequest"> & {
   /**
-   * The message. Required.
+   * The message's id. Required.
    *
    * @generated from field: string message_id = 1;
    */
