@@ -1,6 +1,7 @@
 /**
  * Turns a store's URL into an engine. The only file outside an engine's folder that names one.
  */
+import { SettingError } from "../config.ts";
 import type { Store, StoreOptions } from "../store.ts";
 import { openSqliteStore } from "./sqlite/sqlite-store.ts";
 
@@ -10,11 +11,11 @@ export interface StoreLocation {
   readonly path: string;
 }
 
-/** Reads sqlite:PATH. Throws an Error that says what is allowed. */
+/** Reads sqlite:PATH. Throws a SettingError that says what is allowed. */
 export function parseStoreUrl(url: string): StoreLocation {
   const [, path = ""] = /^sqlite:(?:\/\/(?=\/))?(.+)$/.exec(url) ?? [];
   if (path === "" || path.startsWith(":memory:")) {
-    throw new Error(`--store must be sqlite:PATH, such as sqlite:./data/agentbus.db, not "${url}"`);
+    throw new SettingError(`--store must be sqlite:PATH, such as sqlite:./data/agentbus.db, not "${url}"`);
   }
   return { engine: "sqlite", path };
 }

@@ -48,7 +48,8 @@ export function overHttp2(port: number): Caller & { readonly session: http2.Clie
   onTestFinished(() => session.destroy());
   const call: Caller = ({ path, method = "POST", headers = {}, body = "" }) =>
     new Promise((resolve, reject) => {
-      const stream = session.request({ ":path": path, ":method": method, ...headers });
+      const endStream = body.length === 0;
+      const stream = session.request({ ":path": path, ":method": method, ...headers }, { endStream });
       const chunks: Buffer[] = [];
       let answered: http2.IncomingHttpHeaders = {};
       let trailers: http2.IncomingHttpHeaders = {};
@@ -66,7 +67,7 @@ export function overHttp2(port: number): Caller & { readonly session: http2.Clie
         if (status === 0) return reject(new Error(`no answer: HTTP/2 error ${stream.rstCode}`));
         resolve({ status, headers: plain(answered), trailers: plain(trailers), body: Buffer.concat(chunks) });
       });
-      stream.end(body);
+      if (!endStream) stream.end(body);
     });
   return Object.assign(call, { session });
 }
