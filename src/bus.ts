@@ -9,6 +9,8 @@ import { BusError, type FieldViolation, invalidFields, unknownMessage } from "./
 import {
   type Agent,
   ALL,
+  DEFAULT_HISTORY_BODY_BYTES,
+  DEFAULT_HISTORY_PAGE_SIZE,
   DEFAULT_LEASE_MESSAGES,
   DEFAULT_PAGE_SIZE,
   DEFAULT_PULL_BYTES,
@@ -24,7 +26,7 @@ import { nearestNames } from "./nearest-names.ts";
 import { keyOfPageToken, pageTokenAfter } from "./page-token.ts";
 import { checkRequest, type RequestLimits, violationsOf } from "./request-rules.ts";
 import type * as ask from "./requests.ts";
-import type { Acked, LeaseModified, NewMessage, Pull, Pulled, Sent, Store, Taking } from "./store.ts";
+import type { Acked, LeaseModified, NewMessage, Pull, Pulled, Redriven, Sent, Store, Taking } from "./store.ts";
 
 /** A long poll ends this long before its caller's own deadline, so that the answer still arrives. */
 const ANSWER_AHEAD_MS = 500;
@@ -143,20 +145,10 @@ export class Bus {
     return this.#store.registerAgent(foldName(request.agent), request.description);
   }
 
-  /** Resolves to the number of unread deliveries that are DEAD now. */
+  /** Resolves to the number of unread deliveries that are DEAD now. Throws UNKNOWN_AGENT, INBOX_NOT_EMPTY. */
   async removeAgent(request: ask.RemoveAgentRequest): Promise<number> {
     checkRequest("RemoveAgent", request, this.#limits);
-    const name = foldName(request.agent);
-    try {
-      await this.#store.removeAgent(name);
-      return 0;
-    } catch (error) {
-      if (!request.force || !(error instanceof BusError) || error.refusal.reason !== "INBOX_NOT_EMPTY") throw error;
-      throw new BusError({
-        reason: "UNIMPLEMENTED",
-        advice: `this bus cannot yet remove an agent with unread mail by force; read or ack the mail of ${name} first`,
-      });
-    }
+    return this.#store.removeAgent(foldName(request.agent), request.force);
   }
 
   async listAgents(request: ask.ListAgentsRequest): Promise<ask.AgentList> {
@@ -169,6 +161,34 @@ export class Bus {
       after: keyOfPageToken(request.pageToken, asked),
     });
     return { agents: page.items, nextPageToken: page.next === undefined ? "" : pageTokenAfter(page.next, asked) };
+  }
+
+  async redriveDeadLetters(request: ask.RedriveRequest): Promise<Redriven> {
+    checkRequest("RedriveDeadLetters", request, this.#limits);
+    const ids = request.messageIds.length > 0 ? request.messageIds : undefined;
+    return this.#store.redrive(foldName(request.agent), ids);
+  }
+
+  async listMessages(request: ask.ListMessagesRequest): Promise<ask.MessageList> {
+    checkRequest("ListMessages", request, this.#limits);
+    const { box, inReplyTo, text, since, until } = request;
+    const agent = foldName(request.agent);
+    const peer = request.peer === undefined ? undefined : foldName(request.peer);
+    const maxBodyBytes = request.maxBodyBytes || DEFAULT_HISTORY_BODY_BYTES;
+    const asked = ["ListMessages", agent, box, peer, inReplyTo, text, since, until, maxBodyBytes];
+    const page = await this.#store.listMessages({
+      agent,
+      box,
+      peer,
+      inReplyTo,
+      text,
+      since,
+      until,
+      maxBodyBytes,
+      limit: Math.min(request.pageSize || DEFAULT_HISTORY_PAGE_SIZE, MAX_PAGE_SIZE),
+      after: keyOfPageToken(request.pageToken, asked),
+    });
+    return { messages: page.items, nextPageToken: page.next === undefined ? "" : pageTokenAfter(page.next, asked) };
   }
 
   async getMessage(request: ask.GetMessageRequest): Promise<MessageView> {
@@ -247,13 +267,25 @@ export class Bus {
     return messages.map(({ recipient }, i) => {
       const one = sent[i];
       if (one === undefined || one instanceof BusError) return "";
-      if (recipient === ALL) return one.recipientCount === 0 ? "reached nobody: no other agent is registered" : "";
+      if (recipient === ALL) return broadcastNotice(one);
       if (one.recipientKnown) return "";
       const nearest = nearestNames(recipient, known);
       const advice = nearest.length > 0 ? ` Did you mean ${nearest.join(", ")}?` : "";
       return `nobody registered "${recipient}" yet: the mail waits until that agent pulls.${advice}`;
     });
   }
+}
+
+/** Full inboxes are named, but not all of ten thousand. */
+const MAX_INBOXES_NAMED = 20;
+
+function broadcastNotice({ recipientCount, fullInboxes, deduplicated }: Sent): string {
+  if (fullInboxes.length > 0) {
+    const named = fullInboxes.slice(0, MAX_INBOXES_NAMED).join(", ");
+    const more = fullInboxes.length > MAX_INBOXES_NAMED ? ` and ${fullInboxes.length - MAX_INBOXES_NAMED} more` : "";
+    return `did not fit into the full inboxes of ${named}${more}: there it is a dead letter`;
+  }
+  return recipientCount === 0 && !deduplicated ? "reached nobody: no other agent is registered" : "";
 }
 
 function takingOf(request: ask.PullRequest, holdMs: number | undefined): Taking {

@@ -5,6 +5,10 @@
 import { DEFAULT_MAX_BODY_BYTES, MAX_MAX_BODY_BYTES } from "./message.ts";
 import { parseRateLimit, type RateLimit } from "./rate-limit.ts";
 
+const HOUR_MS = 3_600_000;
+const RETENTION_UNITS_MS: Readonly<Record<string, number>> = { h: HOUR_MS, d: 24 * HOUR_MS };
+const MAX_RETENTION_MS = 3650 * 24 * HOUR_MS;
+
 /** How one setting is written, read and explained. */
 interface SettingSpec<T> {
   /** Long flag without the dashes; its environment variable is AGENTBUS_ and the same in upper case, unless `env` says otherwise. */
@@ -46,6 +50,15 @@ function oneOf<const T extends string>(...allowed: T[]): (text: string) => T {
 function text(value: string): string {
   if (value === "") throw new Error("must not be empty");
   return value;
+}
+
+function retention(value: string): number {
+  const [, digits = "", unit = ""] = /^(\d{1,6})([hd])$/.exec(value) ?? [];
+  const ms = Number(digits) * (RETENTION_UNITS_MS[unit] ?? 0);
+  if (ms < HOUR_MS || ms > MAX_RETENTION_MS) {
+    throw new Error(`must be hours or days from 1h to 3650d, such as 30d, not "${value}"`);
+  }
+  return ms;
 }
 
 function urls(value: string): string[] {
@@ -122,6 +135,22 @@ export const settings = {
     help: "Leases of one message before it is a dead letter, 1-1000.",
     scope: "serve",
     parse: integer(1, 1000),
+  }),
+  maxInbox: setting({
+    flag: "max-inbox",
+    placeholder: "N",
+    default: "100000",
+    help: "Unread messages of one inbox, 1-10000000; further mail to it is refused (INBOX_FULL).",
+    scope: "serve",
+    parse: integer(1, 10_000_000),
+  }),
+  retentionMs: setting({
+    flag: "retention",
+    placeholder: "N(h|d)",
+    default: "30d",
+    help: "How long read mail and dead letters are kept, from their end, 1h-3650d. Unread mail is never removed.",
+    scope: "serve",
+    parse: retention,
   }),
   maxHops: setting({
     flag: "max-hops",

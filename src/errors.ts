@@ -14,6 +14,7 @@ export type Reason =
   | "UNKNOWN_MESSAGE"
   | "REQUEST_ID_REUSED"
   | "RATE_LIMITED"
+  | "INBOX_FULL"
   | "STORAGE_FULL"
   | "REQUEST_TOO_LARGE"
   | "TOO_MANY_HOPS"

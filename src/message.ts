@@ -31,6 +31,11 @@ export const DEFAULT_PULL_BYTES = 1024 * 1024;
 export const MAX_PULL_BYTES = 3 * 1024 * 1024;
 export const DEFAULT_PAGE_SIZE = 100;
 export const MAX_PAGE_SIZE = 1000;
+export const DEFAULT_HISTORY_PAGE_SIZE = 50;
+/** Bytes of each body in a history, unless asked otherwise. */
+export const DEFAULT_HISTORY_BODY_BYTES = 1024;
+/** Bytes of UTF-8: of a search. */
+export const MAX_SEARCH_BYTES = 1024;
 /** Bytes of one request, whatever it holds. */
 export const MAX_REQUEST_BYTES = 4 * 1024 * 1024;
 /** Replies named in one receipt. */

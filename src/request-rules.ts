@@ -14,11 +14,13 @@ import {
   MAX_MESSAGE_ID_LENGTH,
   MAX_NAME_LENGTH,
   MAX_REQUEST_ID_LENGTH,
+  MAX_SEARCH_BYTES,
   MAX_SUBJECT_BYTES,
   MAX_TRACEPARENT_LENGTH,
   MAX_TTL_SECONDS,
   utf8Bytes,
 } from "./message.ts";
+import { searchWords } from "./search-words.ts";
 
 /** Says what is wrong with a value, "must …"; undefined: nothing. */
 type Rule = (value: unknown, limits: RequestLimits) => string | undefined;
@@ -38,12 +40,12 @@ function quote(value: unknown): string {
   return JSON.stringify(typeof value === "string" && value.length > 70 ? `${value.slice(0, 67)}…` : value);
 }
 
-function nameRule(names: "agents" | "agents and ALL" = "agents"): Rule {
+function nameRule(names: "agents" | "agents and ALL" | "any agent" = "agents"): Rule {
   return (value) => {
     if (value === "") return "is required: the name of an agent";
     const name = foldName(value as string);
     if (name === ALL) return names === "agents and ALL" ? undefined : `must be one agent, not ${ALL}`;
-    if (name === BUS) return `must not be "${BUS}": that name is the bus's own`;
+    if (name === BUS && names !== "any agent") return `must not be "${BUS}": that name is the bus's own`;
     return NAME.test(name)
       ? undefined
       : `must be 1-${MAX_NAME_LENGTH} of a-z 0-9 . _ - and start with a letter or digit, not ${quote(value)}`;
@@ -102,6 +104,12 @@ const requestId = tokenRule(MAX_REQUEST_ID_LENGTH);
 const traceparent = tokenRule(MAX_TRACEPARENT_LENGTH);
 const messageId = tokenRule(MAX_MESSAGE_ID_LENGTH);
 const pageToken = textRule(4096);
+/** 9999-12-31: the last time that JSON can name. */
+const MAX_TIME = 253_402_300_799_999;
+
+const searchable: Rule = (value, limits) =>
+  textRule(MAX_SEARCH_BYTES)(value, limits) ??
+  (searchWords(value as string).length > 0 ? undefined : "must have a word to search for");
 
 const body: Row[] = [
   ["body", wellFormed],
@@ -161,6 +169,18 @@ const rules = {
     query: ["query", textRule(MAX_DESCRIPTION_BYTES)],
   },
   RemoveAgent: { agent: ["agent", nameRule()] },
+  RedriveDeadLetters: { agent: ["agent", nameRule()], messageIds: ["messageIds", listRule(0, MAX_IDS)] },
+  ListMessages: {
+    agent: ["agent", nameRule()],
+    peer: ["peer", nameRule("any agent")],
+    inReplyTo: ["inReplyTo", messageId],
+    text: ["text", searchable],
+    since: ["sinceTime", integerRule(0, MAX_TIME)],
+    until: ["untilTime", integerRule(0, MAX_TIME)],
+    pageSize: ["pageSize", clamped],
+    pageToken: ["pageToken", pageToken],
+    maxBodyBytes: ["maxBodyBytes", clamped],
+  },
   GetMessage: { agent: ["agent", nameRule()], messageId: ["messageId", messageId] },
   GetReceipt: {
     messageId: ["messageId", messageId],

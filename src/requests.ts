@@ -2,7 +2,7 @@
  * The requests and answers of the bus as plain objects. Their properties are those of the generated messages, so that
  * a door hands its request over as it is; they know no generated code.
  */
-import type { Agent, Message, Receipt } from "./message.ts";
+import type { Agent, Message, MessageView, Receipt } from "./message.ts";
 
 export interface SendRequest {
   readonly sender: string;
@@ -74,6 +74,28 @@ export interface RegisterAgentRequest {
 export interface RemoveAgentRequest {
   readonly agent: string;
   readonly force: boolean;
+}
+
+export interface RedriveRequest {
+  readonly agent: string;
+  readonly messageIds: readonly string[];
+}
+
+export interface ListMessagesRequest extends PageRequest {
+  readonly agent: string;
+  readonly box: "INBOX" | "SENT" | "DEAD";
+  readonly peer?: string | undefined;
+  readonly inReplyTo?: string | undefined;
+  readonly text?: string | undefined;
+  /** Milliseconds since 1970, as all times. */
+  readonly since?: number | undefined;
+  readonly until?: number | undefined;
+  readonly maxBodyBytes: number;
+}
+
+export interface MessageList {
+  readonly messages: readonly MessageView[];
+  readonly nextPageToken: string;
 }
 
 export interface PageRequest {

@@ -26,6 +26,10 @@ export interface StorePolicy {
   readonly maxHops: number;
   /** Leases before a delivery is DEAD. */
   readonly maxAttempts: number;
+  /** UNREAD and LEASED deliveries of one inbox. */
+  readonly maxInbox: number;
+  /** How long READ and DEAD mail is kept. */
+  readonly retentionMs: number;
 }
 
 /** One message to store. Its id was made by the node before the first try. */
@@ -53,6 +57,8 @@ export interface Sent {
   /** As it is now, also for a repeat. */
   readonly recipientKnown: boolean;
   readonly recipientCount: number;
+  /** Of a broadcast: inboxes that were full and got their copy as DEAD; not of a repeat. */
+  readonly fullInboxes: readonly string[];
 }
 
 /**
@@ -100,6 +106,12 @@ export interface LeaseModified {
   readonly stale: readonly string[];
 }
 
+export interface Redriven {
+  readonly redrivenCount: number;
+  /** Not DEAD in this inbox. */
+  readonly unknown: readonly string[];
+}
+
 export interface Page<T> {
   readonly items: readonly T[];
   /** Key of the last item, to go on after; undefined: this was the last page. */
@@ -124,8 +136,8 @@ export interface Store {
   giveBack(agent: string, leaseId: string, messageIds: readonly string[] | undefined): Promise<LeaseModified>;
   /** `description` undefined: unchanged. */
   registerAgent(agent: string, description: string | undefined): Promise<Agent>;
-  /** Throws UNKNOWN_AGENT, INBOX_NOT_EMPTY. */
-  removeAgent(agent: string): Promise<void>;
+  /** Resolves to the number of deliveries that are DEAD by this. Throws UNKNOWN_AGENT; without force INBOX_NOT_EMPTY. */
+  removeAgent(agent: string, force: boolean): Promise<number>;
   listAgents(query: AgentQuery): Promise<Page<Agent>>;
   /** Names of registered agents, in order; at most `max`. */
   agentNames(max: number): Promise<readonly string[]>;
@@ -133,10 +145,35 @@ export interface Store {
   getMessage(agent: string, messageId: string): Promise<MessageView | undefined>;
   /** undefined: no such message. By recipient's name. */
   getReceipt(messageId: string, limit: number, after: string | undefined): Promise<ReceiptPage | undefined>;
+  /** `messageIds` undefined: all that is DEAD in this inbox. */
+  redrive(agent: string, messageIds: readonly string[] | undefined): Promise<Redriven>;
+  /** Newest first; a page may be short and not the last. */
+  listMessages(query: HistoryQuery): Promise<Page<MessageView>>;
+  /** Writes down a slice of what is DEAD, with its bounces. Resolves to whether more may be due. */
+  sweep(): Promise<boolean>;
+  /** Makes a slice of new mail findable. Resolves to whether more waits. */
+  index(): Promise<boolean>;
+  /** Deletes a slice of what was kept long enough. Resolves to whether this pass has more to look at. */
+  retain(): Promise<boolean>;
   /** Throws unless mail can be read and written right now. */
   check(): Promise<void>;
   /** Waits for what is under way, then closes; later calls fail. */
   close(): Promise<void>;
+}
+
+export interface HistoryQuery {
+  readonly agent: string;
+  readonly box: "INBOX" | "SENT" | "DEAD";
+  /** Only mail exchanged with this agent. */
+  readonly peer: string | undefined;
+  readonly inReplyTo: string | undefined;
+  /** Only mail with all of these words. */
+  readonly text: string | undefined;
+  readonly since: number | undefined;
+  readonly until: number | undefined;
+  readonly limit: number;
+  readonly after: string | undefined;
+  readonly maxBodyBytes: number;
 }
 
 export interface AgentQuery {

@@ -63,7 +63,7 @@ export class Admission {
     if (foreign !== undefined) {
       throw new BusError({
         reason: "FOREIGN_ORIGIN",
-        advice: `a bus without a token serves only this machine's own names, not "${foreign}"; start it with a token (AGENTBUS_TOKEN)`,
+        advice: `a bus without a token serves only this machine's own names, not "${foreign.slice(0, 70)}"; start it with a token (AGENTBUS_TOKEN)`,
       });
     }
   }

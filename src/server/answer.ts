@@ -2,8 +2,11 @@
  * Writes a whole answer to a node response, on HTTP/1.1 and HTTP/2 alike, and tells whether all of it was handed to the
  * socket. It knows nothing of what it says.
  */
+import { constants } from "node:http2";
 import { finished } from "node:stream";
 import type { HttpResponse } from "./one-port.ts";
+
+const NO_ERROR = constants.NGHTTP2_NO_ERROR;
 
 export interface Answer {
   readonly status: number;
@@ -31,7 +34,10 @@ export function writeAnswer(response: HttpResponse, { status, headers, body, tra
 export function handedOver(response: HttpResponse): Promise<boolean> {
   return new Promise((resolve) => {
     if (isGone(response)) return resolve(false);
-    finished(response, { readable: false }, (error) => resolve(error == null));
+    if (!("stream" in response)) return finished(response, { readable: false }, (error) => resolve(error == null));
+    // An HTTP/2 response "finishes" however its stream ends.
+    const { stream } = response;
+    stream.once("close", () => resolve(stream.writableFinished && stream.rstCode === NO_ERROR));
   });
 }
 

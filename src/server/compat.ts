@@ -91,7 +91,8 @@ function parseObject(bytes: Buffer): { [name: string]: JsonValue } {
   if (!isUtf8(bytes)) throw malformed("the body is not valid UTF-8");
   let value: JsonValue;
   try {
-    value = JSON.parse(bytes.toString("utf8")) as JsonValue;
+    // Takes a byte order mark away, as the RPCs do.
+    value = JSON.parse(new TextDecoder().decode(bytes)) as JsonValue;
   } catch (error) {
     throw malformed(`the body is not JSON: ${error instanceof Error ? error.message : ""}`);
   }

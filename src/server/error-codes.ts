@@ -4,6 +4,7 @@
  */
 import { create } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
+import { file_agentbus_v1_message_bus } from "#gen/agentbus/v1/message_bus_pb.js";
 import {
   BadRequestSchema,
   ErrorInfoSchema,
@@ -26,6 +27,7 @@ export const codes: Readonly<Record<Reason, Code>> = {
   UNKNOWN_MESSAGE: Code.NotFound,
   REQUEST_ID_REUSED: Code.AlreadyExists,
   RATE_LIMITED: Code.ResourceExhausted,
+  INBOX_FULL: Code.ResourceExhausted,
   STORAGE_FULL: Code.ResourceExhausted,
   REQUEST_TOO_LARGE: Code.ResourceExhausted,
   TOO_MANY_HOPS: Code.FailedPrecondition,
@@ -69,7 +71,8 @@ export function toConnectError(error: BusError): ConnectError {
   const { refusal } = error;
   const headers: Record<string, string> =
     refusal.retryAfterMs === undefined ? {} : { "retry-after": String(Math.ceil(refusal.retryAfterMs / 1000)) };
-  const wire = new ConnectError(error.message, codes[refusal.reason], headers, undefined, error);
+  // A lone surrogate, such as in the name of an unknown field, could not be written in gRPC's trailers.
+  const wire = new ConnectError(error.message.toWellFormed(), codes[refusal.reason], headers, undefined, error);
   wire.details = detailsOf(refusal);
   return wire;
 }
@@ -79,7 +82,7 @@ export function toConnectError(error: BusError): ConnectError {
  * others. Such an error is about the request: what connect-es calls internal there is a message that can't be decoded.
  */
 export function fromFramework(error: ConnectError): BusError {
-  const text = error.rawMessage;
+  const text = shortened(error.rawMessage);
   switch (error.code) {
     case Code.ResourceExhausted:
       return new BusError({ reason: "REQUEST_TOO_LARGE", advice: `${text}; send less in one request` });
@@ -91,7 +94,7 @@ export function fromFramework(error: ConnectError): BusError {
     case Code.Aborted:
       return new BusError({ reason: "CANCELED", advice: text });
     default: {
-      const field = fieldIn(text);
+      const field = fieldIn(error.rawMessage);
       return new BusError({
         reason: field === undefined ? "MALFORMED_JSON" : "INVALID_FIELD",
         advice: `${text}; docs/protocol.md and the .proto name the fields of this request`,
@@ -101,7 +104,19 @@ export function fromFramework(error: ConnectError): BusError {
   }
 }
 
-/** The field that protobuf-es names in a message such as `… from JSON: key "maxMesages" is unknown`. */
+/** Such a message may hold all of a field's name: longer than headers, and so trailers, may be. */
+const MAX_TEXT = 300;
+
+function shortened(text: string): string {
+  return text.length > MAX_TEXT ? `${text.slice(0, MAX_TEXT)}…` : text;
+}
+
+/** The field, as in JSON, that protobuf-es names in a message such as `… from JSON: key "maxMesages" is unknown`. */
 function fieldIn(text: string): string | undefined {
-  return /key "([^"]+)" is unknown/.exec(text)?.[1] ?? /field agentbus\.v1\.\w+\.(\w+)/.exec(text)?.[1];
+  const [, protocol] = /^protocol error: invalid (grpc|connect) timeout value/.exec(text) ?? [];
+  if (protocol !== undefined) return protocol === "grpc" ? "grpc-timeout" : "connect-timeout-ms";
+  const [, message, field] = /field agentbus\.v1\.(\w+)\.(\w+)/.exec(text) ?? [];
+  if (field === undefined) return /key "([^"]+)" is unknown/.exec(text)?.[1]?.slice(0, 70);
+  const { messages } = file_agentbus_v1_message_bus;
+  return messages.find(({ name }) => name === message)?.fields.find(({ name }) => name === field)?.jsonName;
 }

@@ -59,7 +59,7 @@ export function createHttpDoor({ bus, rpc, admission, health, log }: HttpDoorPar
     }
     throw new HttpError(404, {
       reason: "UNIMPLEMENTED",
-      advice: `there is nothing at ${path}; try POST /agentbus.v1.MessageBus/Send, POST /api/send or GET /api/inbox/NAME`,
+      advice: `there is nothing at ${path.slice(0, 70)}; try POST /agentbus.v1.MessageBus/Send, POST /api/send or GET /api/inbox/NAME`,
     });
   }
 }
@@ -73,7 +73,11 @@ function parseTarget(request: HttpRequest): URL {
       advice: authority === undefined ? "the Host header is missing" : "the Host header is not a host and port",
     });
   }
-  const url = request.url?.startsWith("/") ? URL.parse(request.url, `http://${authority}`) : null;
+  if ("headersDistinct" in request && (request.headersDistinct["host"]?.length ?? 0) > 1) {
+    throw new HttpError(400, { reason: "INVALID_FIELD", advice: "there is more than one Host header" });
+  }
+  // Not relative to the host: a path such as //other/healthz would name another one.
+  const url = request.url?.startsWith("/") ? URL.parse(`http://${authority}${request.url}`) : null;
   if (url === null) throw new HttpError(400, { reason: "INVALID_FIELD", advice: "the request's path is not one" });
   return url;
 }

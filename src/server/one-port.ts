@@ -5,6 +5,7 @@
 import http from "node:http";
 import http2 from "node:http2";
 import net from "node:net";
+import type { Duplex } from "node:stream";
 
 export type HttpRequest = http.IncomingMessage | http2.Http2ServerRequest;
 export type HttpResponse = http.ServerResponse | http2.Http2ServerResponse;
@@ -37,6 +38,8 @@ const IDLE_SESSION_MS = 10 * 60_000;
 /** One HTTP/2 connection may have this many calls open: a thousand agents behind one proxy may all wait. */
 const MAX_STREAMS = 10_000;
 const CLOSE_CHECK_MS = 20;
+/** Between the last byte of a refused connection and its end: closed at once, the refusal could be lost in a reset. */
+const LINGER_MS = 1000;
 
 export class OnePortServer {
   readonly #http1: http.Server;
@@ -45,9 +48,17 @@ export class OnePortServer {
   readonly #sockets = new Set<net.Socket>();
   readonly #sessions = new Set<http2.Http2Session>();
   readonly #unknown = new Set<net.Socket>();
+  /** Of each HTTP/1.1 connection: what is not answered yet, or answered before it was read whole. */
+  readonly #open = new WeakMap<Duplex, Set<http.ServerResponse>>();
+  readonly #malformed: OnePortOptions["malformed"];
   #closing = false;
 
   constructor({ handler, malformed }: OnePortOptions) {
+    this.#malformed = malformed;
+    const serve = (request: http.IncomingMessage, response: http.ServerResponse) => {
+      this.#follow(request, response);
+      handler(request, response);
+    };
     this.#http1 = http.createServer(
       {
         headersTimeout: HEADERS_MS,
@@ -57,16 +68,18 @@ export class OnePortServer {
         // The handler answers a missing Host in the bus's own form.
         requireHostHeader: false,
       },
-      handler,
+      serve,
     );
-    this.#http1.on("clientError", (error, socket) => {
-      if (socket.writable) socket.end(malformed(error));
-      else socket.destroy();
-    });
+    this.#http1.on("clientError", (error, socket) => this.#refuse(error, socket));
+    this.#http1.on("connect", (_, socket) => this.#refuse(new Error("CONNECT is for proxies"), socket));
+    // An expectation other than 100-continue is passed over; node would answer it without a body.
+    this.#http1.on("checkExpectation", serve);
     // Starts node's own timers for slow clients, which run only on a server that believes it listens.
     this.#http1.emit("listening");
 
     this.#http2 = http2.createServer({ settings: { maxConcurrentStreams: MAX_STREAMS } }, handler);
+    this.#http2.on("connect", handler);
+    this.#http2.on("checkExpectation", handler);
     this.#http2.on("session", (session) => {
       this.#sessions.add(session);
       session.once("close", () => this.#sessions.delete(session));
@@ -108,6 +121,28 @@ export class OnePortServer {
     this.#http1.close();
   }
 
+  #follow(request: http.IncomingMessage, response: http.ServerResponse): void {
+    const { socket } = request;
+    const open = this.#open.get(socket) ?? new Set();
+    this.#open.set(socket, open.add(response));
+    response.once("close", () => {
+      if (request.complete) open.delete(response);
+      else request.once("close", () => open.delete(response));
+    });
+  }
+
+  /** Answers bytes that are no request, unless that could be taken for the answer to a request before them. */
+  #refuse(error: Error, socket: Duplex): void {
+    if (socket.writableEnded) return;
+    const open = [...(this.#open.get(socket) ?? [])];
+    if (!socket.writable || open.some((response) => response.req.complete || response.headersSent)) {
+      socket.destroy();
+      return;
+    }
+    socket.end(this.#malformed(error));
+    setTimeout(() => socket.destroy(), LINGER_MS).unref();
+  }
+
   #accept(socket: net.Socket): void {
     if (this.#closing) return void socket.destroy();
     this.#sockets.add(socket);
@@ -125,6 +160,8 @@ export class OnePortServer {
       settle();
       socket.off("error", drop);
       socket.unshift(bytes);
+      // Node's HTTP/2 takes no notice of a FIN, and so of a caller who hung up, on a socket that may stay half open.
+      if (maybe2) socket.allowHalfOpen = false;
       (maybe2 ? this.#http2 : this.#http1).emit("connection", socket);
     };
     const settle = () => {

@@ -3,6 +3,7 @@
  * knows the protocols' framing only through connect-es, and of the service only its handlers.
  */
 import {
+  Code,
   ConnectError,
   type ConnectRouter,
   type ConnectRouterOptions,
@@ -93,33 +94,51 @@ export class RpcDoor {
     const answered = handedOver(response);
     const header: HeaderOf = (name) => headerOf(request, name);
     const first: Call = { header, answered, judged: false, context: undefined, refusal: undefined };
-    let answer = await this.#run(handler, request, response, first);
-    if (!first.judged && first.context !== undefined) {
-      // connect-es refused it before any code of ours ran. The gate refuses it again, with our reason and details, and
-      // connect-es writes that in whatever protocol the caller speaks. The body is not read a second time.
-      const raised: unknown = first.context.signal.reason;
-      const refusal =
-        raised instanceof ConnectError ? toConnectError(fromFramework(raised)) : this.#toWireError(raised, path);
-      answer = await this.#run(handler, request, response, { ...first, context: undefined, refusal });
-    }
-    writeAnswer(response, answer);
+    // connect-es can fail to write an error of its own, such as one with a lone surrogate in it.
+    const answer = await this.#run(handler, request, response, first).catch((error: unknown) => {
+      if (first.judged || first.context === undefined) throw error;
+    });
+    if (answer !== undefined && (first.judged || first.context === undefined)) return writeAnswer(response, answer);
+    // connect-es refused it before any code of ours ran. The gate refuses it again, with our reason and details, and
+    // connect-es writes that in whatever protocol the caller speaks. The body is not read a second time.
+    const raised: unknown = first.context?.signal.reason;
+    // Bad base64 in the query of a GET is the one fault of a request that connect-es has no error of its own for.
+    const refusal =
+      raised instanceof ConnectError || request.method === "GET"
+        ? toConnectError(fromFramework(ConnectError.from(raised, Code.InvalidArgument)))
+        : this.#toWireError(raised, path);
+    writeAnswer(response, await this.#run(handler, request, response, { ...first, context: undefined, refusal }));
   }
 
   async #run(handler: UniversalHandler, request: HttpRequest, response: HttpResponse, call: Call): Promise<Answer> {
     const values = createContextValues().set(callKey, call);
     // Either of node's classes fits; the union of them does not.
     const universal = universalRequestFromNodeRequest(request as never, response as never, undefined, values);
+    dropFarDeadline(universal.header);
     const answer = await handler({ ...universal, body: wholeBody(request, call) });
     return call.context === undefined ? unframed(answer, request, handler) : collect(answer);
   }
 }
 
+/** Node's timers run for 24 days at most, and at once beyond that: a deadline that is farther away is none. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+const GRPC_UNITS_MS: Readonly<Record<string, number>> = { H: 3_600_000, M: 60_000, S: 1000 };
+
+function dropFarDeadline(headers: Headers): void {
+  const [, amount, unit = ""] = /^(\d{1,8})([HMS])$/.exec(headers.get("grpc-timeout") ?? "") ?? [];
+  if (Number(amount) * (GRPC_UNITS_MS[unit] ?? 0) > MAX_TIMER_MS) headers.delete("grpc-timeout");
+  const ms = headers.get("connect-timeout-ms") ?? "";
+  if (/^\d{10}$/.test(ms) && Number(ms) > MAX_TIMER_MS) headers.delete("connect-timeout-ms");
+}
+
 /** What connect-es refuses with a bare status: a method or content type that no protocol has. */
 function unframed({ status }: UniversalServerResponse, request: HttpRequest, handler: UniversalHandler): Answer {
-  const type = request.headers["content-type"];
+  const type = request.headers["content-type"]?.slice(0, 70);
   const advice =
     status === 415
-      ? `content-type "${type ?? ""}" is not served here; send JSON with -H 'content-type: application/json'`
+      ? request.method === "GET"
+        ? "a GET must say what it asks in its query: ?encoding=json&message={…}"
+        : `content-type "${type ?? ""}" is not served here; send JSON with -H 'content-type: application/json'`
       : status === 405
         ? `${request.method} is not served here; use POST`
         : `${handler.method.name} is not served over HTTP/${request.httpVersion} in this form; gRPC needs HTTP/2`;

@@ -2,15 +2,17 @@
  * The methods of agentbus.v1.MessageBus: takes a request apart, asks the bus, puts the answer together. It knows no
  * rule of the bus and no protocol.
  */
+
+import { timestampMs } from "@bufbuild/protobuf/wkt";
 import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
 import type { MessageBus } from "#gen/agentbus/v1/message_bus_pb.js";
 import type { Bus } from "../bus.ts";
-import { BusError } from "../errors.ts";
 import type { Caller, PullAnswer } from "../requests.ts";
 import { toWireError } from "./error-answer.ts";
 import type { Logger } from "./log.ts";
 import { callKey } from "./rpc-door.ts";
 import {
+  domainBox,
   wireAgent,
   wireBatchResult,
   wireBroadcast,
@@ -23,8 +25,8 @@ import {
 
 type Methods = ServiceImpl<typeof MessageBus>;
 
-export function messageBusMethods(bus: Bus, log: Logger): Partial<Methods> {
-  const methods: Partial<Methods> = {
+export function messageBusMethods(bus: Bus, log: Logger): Methods {
+  const methods: Methods = {
     async send(request, context) {
       return wireSent(await bus.send(traced(request, context)));
     },
@@ -59,6 +61,15 @@ export function messageBusMethods(bus: Bus, log: Logger): Partial<Methods> {
       const { agents, nextPageToken } = await bus.listAgents(request);
       return { agents: agents.map(wireAgent), nextPageToken };
     },
+    async redriveDeadLetters(request) {
+      const { redrivenCount, unknown } = await bus.redriveDeadLetters(request);
+      return { redrivenCount, unknownMessageIds: [...unknown] };
+    },
+    async listMessages({ sinceTime, untilTime, box, ...request }) {
+      const times = { since: sinceTime && timestampMs(sinceTime), until: untilTime && timestampMs(untilTime) };
+      const { messages, nextPageToken } = await bus.listMessages({ ...request, ...times, box: domainBox(box) });
+      return { messages: messages.map(wireView), nextPageToken };
+    },
     async getMessage(request) {
       return { message: wireView(await bus.getMessage(request)) };
     },
@@ -70,29 +81,22 @@ export function messageBusMethods(bus: Bus, log: Logger): Partial<Methods> {
   return guarded(methods, log);
 }
 
-/** Every method of the service, those that are not built yet too, with refusals and defects in their wire form. */
-function guarded(methods: Partial<Methods>, log: Logger): Partial<Methods> {
-  const all: (keyof Methods)[] = [...(Object.keys(methods) as (keyof Methods)[]), "listMessages", "redriveDeadLetters"];
-  const wrapped = all.map((name) => {
-    const method = methods[name] as ((request: unknown, context: HandlerContext) => Promise<unknown>) | undefined;
-    return [
-      name,
-      async (request: unknown, context: HandlerContext) => {
-        const call = context.values.get(callKey);
-        if (call !== undefined) call.judged = true;
-        try {
-          if (method === undefined) {
-            const advice = `${context.method.name} is not built yet in this version of the bus`;
-            throw new BusError({ reason: "UNIMPLEMENTED", advice });
-          }
-          return await method(request, context);
-        } catch (error) {
-          throw toWireError(error, context.method.name, log);
-        }
-      },
-    ];
-  });
-  return Object.fromEntries(wrapped) as Partial<Methods>;
+/** Every method, with refusals and defects in their wire form. */
+function guarded(methods: Methods, log: Logger): Methods {
+  type Method = (request: unknown, context: HandlerContext) => Promise<unknown>;
+  const wrapped = Object.entries(methods as unknown as Record<string, Method>).map(([name, method]) => [
+    name,
+    async (request: unknown, context: HandlerContext) => {
+      const call = context.values.get(callKey);
+      if (call !== undefined) call.judged = true;
+      try {
+        return await method(request, context);
+      } catch (error) {
+        throw toWireError(error, context.method.name, log);
+      }
+    },
+  ]);
+  return Object.fromEntries(wrapped) as Methods;
 }
 
 function callerOf(context: HandlerContext): Caller {

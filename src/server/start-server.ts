@@ -2,12 +2,13 @@
  * Puts a bus together from settings: store, rules, doors, one port; and takes it down again without losing anybody. The
  * only file that knows all of them.
  */
-import { v7 as uuidv7 } from "uuid";
 import { MessageBus } from "#gen/agentbus/v1/message_bus_pb.js";
 import { Bus } from "../bus.ts";
 import { steadyClock } from "../clock.ts";
 import { SettingError, type Settings } from "../config.ts";
 import { Doorbell } from "../doorbell.ts";
+import { Housekeeping } from "../housekeeping.ts";
+import { newMessageId } from "../message-id.ts";
 import { openStore } from "../store/open-store.ts";
 import { Admission } from "./admission.ts";
 import { malformedAnswer, toWireError } from "./error-answer.ts";
@@ -44,7 +45,8 @@ export async function startServer(settings: Settings, log: Logger): Promise<Runn
     policy: settings,
     ring: (inbox) => (inbox === undefined ? doorbell.ringAll() : doorbell.ring(inbox)),
   });
-  const newId = () => uuidv7({ msecs: clock() });
+  const newId = () => newMessageId(clock());
+  const housekeeping = new Housekeeping(store, (err, chore) => log.error({ err, chore }, "a chore failed"));
   const bus = new Bus({ store, doorbell, clock, newId, limits: settings });
   const admission = new Admission(settings.token);
   const health = new Health(store);
@@ -68,6 +70,8 @@ export async function startServer(settings: Settings, log: Logger): Promise<Runn
   log.info({ url, store: settings.store, token: settings.token !== undefined }, "agentbus listens");
   if (settings.token === undefined) log.warn("no token is set: everyone on this machine may act as any agent");
 
+  housekeeping.start();
+
   let closing: Promise<void> | undefined;
   const close = async () => {
     log.info({ waiting: doorbell.waiting }, "agentbus stops");
@@ -75,6 +79,7 @@ export async function startServer(settings: Settings, log: Logger): Promise<Runn
     admission.drain();
     doorbell.drain();
     await server.close(GRACE_MS);
+    await housekeeping.stop();
     await store.close();
     log.info("agentbus stopped");
   };

@@ -6,6 +6,7 @@ import { type Timestamp, timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { Code } from "@connectrpc/connect";
 import { AgentSchema, type Agent as WireAgent } from "#gen/agentbus/v1/agent_pb.js";
 import {
+  Box,
   BroadcastResponseSchema,
   PullInboxResponseSchema,
   ReceiptSchema,
@@ -13,7 +14,7 @@ import {
   SendResponseSchema,
 } from "#gen/agentbus/v1/message_bus_pb.js";
 import { MessageSchema, type Message as WireMessage, DeliveryState as WireState } from "#gen/agentbus/v1/message_pb.js";
-import { BusError } from "../errors.ts";
+import { BusError, invalidFields } from "../errors.ts";
 import type { Agent, DeliveryState, Message, MessageView, Receipt } from "../message.ts";
 import type { PullAnswer, SendAnswer } from "../requests.ts";
 import { codes } from "./error-codes.ts";
@@ -129,4 +130,21 @@ export function wirePulled({ messages, hasMore, lease }: PullAnswer) {
 /** As Connect writes a code: "resource_exhausted". */
 export function codeName(code: Code): string {
   return (Code[code] ?? "unknown").replace(/(?<!^)([A-Z])/g, "_$1").toLowerCase();
+}
+
+/** Which side of the history; unspecified is the inbox. An unknown number is no box. */
+export function domainBox(box: Box): "INBOX" | "SENT" | "DEAD" {
+  switch (box) {
+    case Box.UNSPECIFIED:
+    case Box.INBOX:
+      return "INBOX";
+    case Box.SENT:
+      return "SENT";
+    case Box.DEAD:
+      return "DEAD";
+    default:
+      throw invalidFields([
+        { field: "box", description: `must be BOX_INBOX, BOX_SENT or BOX_DEAD, not ${String(box)}` },
+      ]);
+  }
 }

@@ -8,6 +8,8 @@ export interface AgentRow {
   readonly name: string;
   readonly registered_at: number | null;
   readonly sent_count: number;
+  /** Deliveries UNREAD or LEASED, and those due to be DEAD. */
+  readonly waiting: number;
 }
 
 export class AgentNames {
@@ -18,7 +20,7 @@ export class AgentNames {
   readonly #registered;
 
   constructor(db: Database) {
-    this.#find = db.prepare("select id, name, registered_at, sent_count from agents where name = ?");
+    this.#find = db.prepare("select id, name, registered_at, sent_count, waiting from agents where name = ?");
     this.#register = db
       .prepare(`
         insert into agents (name, registered_at, last_seen_at) values (:name, :now, :now)

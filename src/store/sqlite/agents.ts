@@ -4,7 +4,9 @@
 import { BusError, unknownAgent } from "../../errors.ts";
 import type { Agent } from "../../message.ts";
 import type { AgentQuery, Page } from "../../store.ts";
+import type { AgentNames } from "./agent-names.ts";
 import { IS_ALIVE } from "./delivery-state.ts";
+import type { Died, Dying } from "./dying.ts";
 import type { Database } from "./open-database.ts";
 
 interface Row {
@@ -34,12 +36,14 @@ export class AgentReader {
   readonly #page;
 
   constructor(db: Database) {
+    // SQLite's own lower() knows only ASCII.
+    db.function("lower_case", { deterministic: true }, (text) => String(text).toLowerCase());
     this.#one = db.prepare(`${AGENT} where a.name = :name`);
     this.#page = db.prepare(`${AGENT}
       where a.name > :after
         and (a.registered_at is not null or (:includeUnregistered
           and exists (select 1 from deliveries d indexed by deliveries_waiting where d.inbox = a.id and d.state = 1)))
-        and (:text = '' or instr(a.name, lower(:text)) > 0 or instr(lower(a.description), lower(:text)) > 0)
+        and (:text = '' or instr(a.name, :text) > 0 or instr(lower_case(a.description), :text) > 0)
       order by a.name limit :limit`);
   }
 
@@ -54,7 +58,7 @@ export class AgentReader {
       maxAttempts,
       after: query.after ?? "",
       includeUnregistered: query.includeUnregistered ? 1 : 0,
-      text: query.text,
+      text: query.text.toLowerCase(),
       limit: query.limit + 1,
     }) as Row[];
     const items = rows.slice(0, query.limit).map(agentOf);
@@ -76,12 +80,16 @@ function agentOf(row: Row): Agent {
 
 export class AgentWriter {
   readonly #reader: AgentReader;
+  readonly #names: AgentNames;
+  readonly #dying: Dying;
   readonly #maxAttempts: number;
   readonly #register;
   readonly #remove;
 
-  constructor(db: Database, maxAttempts: number) {
+  constructor(db: Database, names: AgentNames, dying: Dying, maxAttempts: number) {
     this.#reader = new AgentReader(db);
+    this.#names = names;
+    this.#dying = dying;
     this.#maxAttempts = maxAttempts;
     this.#register = db.prepare(`
       insert into agents (name, description, registered_at, last_seen_at) values (:name, coalesce(:description, ''), :now, :now)
@@ -95,18 +103,20 @@ export class AgentWriter {
     return this.#get(name, now) as Agent;
   }
 
-  /** Throws UNKNOWN_AGENT, INBOX_NOT_EMPTY. History, keys and quota stay: the row does. */
-  remove(name: string, now: number): void {
+  /** Throws UNKNOWN_AGENT; without force INBOX_NOT_EMPTY. History, keys and quota stay: the row does. */
+  remove(name: string, force: boolean, now: number): Died {
     const agent = this.#get(name, now);
     if (agent?.registeredAt === undefined) throw unknownAgent(name);
-    if (agent.unreadCount > 0) {
+    if (agent.unreadCount > 0 && !force) {
       throw new BusError({
         reason: "INBOX_NOT_EMPTY",
-        advice: `${name} has ${agent.unreadCount} unread messages, which nobody would read; have them read first`,
+        advice: `${name} has ${agent.unreadCount} unread messages, which nobody would read; have them read first, or remove it with force: they become dead letters and bounce`,
         metadata: { unreadCount: String(agent.unreadCount) },
       });
     }
+    const died = this.#dying.empty(this.#names.keep(name), now);
     this.#remove.run(name);
+    return died;
   }
 
   #get(name: string, now: number): Agent | undefined {

@@ -2,7 +2,7 @@
  * Reads the mail of one inbox, on any connection: what can be handed out now, and what a lease still holds. It changes
  * nothing and asks no clock.
  */
-import { ALL, type Message, textOfCut } from "../../message.ts";
+import { ALL, type Message, textOfCut, utf8Bytes } from "../../message.ts";
 import { IS_UNREAD } from "./delivery-state.ts";
 import type { Database } from "./open-database.ts";
 
@@ -119,10 +119,11 @@ export class InboxReader {
     const found: Found[] = [];
     let bytes = 0;
     for (const row of rows) {
-      bytes += row.subject_bytes + Math.min(row.body_bytes, cutParameter(window.maxBodyBytes));
+      const message = messageOf(row);
+      bytes += row.subject_bytes + (message.bodySize === undefined ? row.body_bytes : utf8Bytes(message.body));
       const full = found.length === window.maxMessages || (found.length > 0 && bytes > window.maxBytes);
       if (full) return { found, hasMore: true };
-      found.push({ delivery: row.delivery, message: messageOf(row) });
+      found.push({ delivery: row.delivery, message });
     }
     return { found, hasMore: false };
   }

@@ -82,7 +82,10 @@ export class Leasing {
     this.#markRead = db.prepare("update deliveries set state = 3, read_at = ?, lease_until = 0 where seq = ?");
     this.#extend = db.prepare("update deliveries set lease_until = ?, lease_ms = ? where seq = ?");
     this.#keepRecord = db.prepare("update leases set forget_at = max(forget_at, ?) where id = ?");
-    this.#giveBack = db.prepare("update deliveries set lease_until = 0, attempts = attempts - 1 where seq = ?");
+    // It ends now, which may be after its ttl; lease_ms 0, so that mendTimes() holds it for nobody.
+    this.#giveBack = db.prepare(
+      "update deliveries set lease_until = ?, lease_ms = 0, attempts = attempts - 1 where seq = ?",
+    );
   }
 
   /** Throws REQUEST_ID_REUSED. */
@@ -143,7 +146,7 @@ export class Leasing {
     const { held, lost } = this.#holdings(agent, leaseId, now);
     const named = messageIds === undefined ? undefined : new Set(messageIds);
     for (const { seq, id } of held) {
-      if (named === undefined || named.has(id)) this.#giveBack.run(seq);
+      if (named === undefined || named.has(id)) this.#giveBack.run(now, seq);
     }
     const heldIds = new Set(held.map(({ id }) => id));
     return { expireAt: undefined, stale: named === undefined ? lost : [...named].filter((id) => !heldIds.has(id)) };

@@ -35,7 +35,9 @@ export class MessageReader {
     this.#maxAttempts = maxAttempts;
     this.#view = db.prepare(`
       select d.seq as delivery, coalesce(d.attempts, 0) as attempts, coalesce(d.attempts_before, 0) as attempts_before,
-        d.state, d.lease_until, d.expire_at, d.dead_at, d.dead_reason, ${MESSAGE_COLUMNS}
+        d.state, d.lease_until, d.dead_at, d.dead_reason, ${MESSAGE_COLUMNS},
+        case when d.seq is null then (select max(o.expire_at) from deliveries o where o.message = m.seq)
+          else d.expire_at end as expire_at
       from messages m cross join agents s on s.id = m.sender left join agents r on r.id = m.recipient
       cross join agents me on me.name = :agent
       left join deliveries d on d.message = m.seq and d.inbox = me.id

@@ -13,16 +13,21 @@ import type { Database } from "./open-database.ts";
 /** Names looked through for a misspelled recipient. */
 const MAX_NAMES_COMPARED = 2000;
 
-interface KeyRow {
-  readonly content_hash: Uint8Array;
+/** The answer to a message that is stored already. */
+interface AnswerRow {
   readonly message_id: string;
   readonly at: number;
   readonly recipient_count: number;
 }
 
+interface KeyRow extends AnswerRow {
+  readonly content_hash: Uint8Array;
+}
+
 export class Sending {
   readonly #agents: AgentNames;
   readonly #policy: StorePolicy;
+  readonly #known;
   readonly #key;
   readonly #parent;
   readonly #nthNewest;
@@ -37,6 +42,9 @@ export class Sending {
   constructor(db: Database, agents: AgentNames, policy: StorePolicy) {
     this.#agents = agents;
     this.#policy = policy;
+    this.#known = db.prepare(`
+      select id as message_id, at, (select count(*) from deliveries d where d.message = m.seq) as recipient_count
+      from messages m where id = ?`);
     this.#key = db.prepare(
       "select content_hash, message_id, at, recipient_count from request_keys where sender = ? and request_id = ?",
     );
@@ -66,17 +74,21 @@ export class Sending {
   /** Throws REQUEST_ID_REUSED, UNKNOWN_AGENT, TOO_MANY_HOPS, RATE_LIMITED. */
   send(message: NewMessage, now: number): Sent {
     const sender = this.#agents.find(message.sender);
-    const recipientKnown = this.#isKnown(message);
-    const first = sender && this.#firstAnswer(sender, message);
+    const registered = this.#isRegistered(message.recipient);
+    // The node's own second try of a batch whose outcome it never learned comes with the id of the first.
+    const first =
+      sender && (this.#firstAnswer(sender, message) ?? (this.#known.get(message.id) as AnswerRow | undefined));
     if (first !== undefined) {
       return {
         id: first.message_id,
         timestamp: first.at,
-        deduplicated: true,
-        recipientKnown,
+        deduplicated: first.message_id !== message.id,
+        recipientKnown: registered,
         recipientCount: first.recipient_count,
       };
     }
+    // A sender is registered by this very Send, so it knows itself.
+    const recipientKnown = registered || message.recipient === message.sender;
     if (!recipientKnown && this.#policy.unknownRecipients === "reject") {
       throw unknownAgent(
         message.recipient,
@@ -89,9 +101,8 @@ export class Sending {
     return { id: message.id, timestamp: now, deduplicated: false, recipientKnown, recipientCount };
   }
 
-  #isKnown({ recipient, sender }: NewMessage): boolean {
-    // A sender is registered by this very Send, so it knows itself.
-    return recipient === ALL || recipient === sender || this.#agents.find(recipient)?.registered_at != null;
+  #isRegistered(recipient: string): boolean {
+    return recipient === ALL || this.#agents.find(recipient)?.registered_at != null;
   }
 
   #firstAnswer(sender: AgentRow, { key }: NewMessage): KeyRow | undefined {

@@ -5,14 +5,16 @@
 import { mkdirSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { BusError, type Refusal } from "../../errors.ts";
-import type { Agent, MessageView } from "../../message.ts";
+import { type Agent, ALL, type MessageView } from "../../message.ts";
 import type {
   AgentQuery,
+  HistoryQuery,
   NewMessage,
   Page,
   Pull,
   Pulled,
   ReceiptPage,
+  Redriven,
   Sent,
   Store,
   StoreOptions,
@@ -20,6 +22,8 @@ import type {
 import { GroupCommit } from "../group-commit.ts";
 import { AgentNames } from "./agent-names.ts";
 import { AgentReader } from "./agents.ts";
+import { DueReader } from "./dying.ts";
+import { HistoryReader } from "./history.ts";
 import { InboxReader } from "./inbox.ts";
 import { MessageReader } from "./messages.ts";
 import { type Database, openForReading } from "./open-database.ts";
@@ -28,6 +32,11 @@ import type { Outcome, Verb, Write, WriteVerbs } from "./writes.ts";
 
 /** last_seen may lag this long behind when nothing else is written. */
 const SEEN_FLUSH_MS = 2000;
+/** Rows of one slice of housekeeping: a millisecond or a few, so that no Send waits long behind it. */
+const SWEEP_SLICE = 200;
+const INDEX_SLICE = 200;
+const INDEX_SLICE_CHARACTERS = 1_000_000;
+const RETAIN_SLICE = 200;
 
 export async function openSqliteStore(path: string, options: StoreOptions): Promise<Store> {
   const file = resolve(path);
@@ -50,7 +59,10 @@ class SqliteStore implements Store {
   readonly #inboxes: InboxReader;
   readonly #agents: AgentReader;
   readonly #messages: MessageReader;
+  readonly #history: HistoryReader;
+  readonly #due: DueReader;
   readonly #leased;
+  readonly #unindexed;
   readonly #seen = new Map<string, number>();
   readonly #flush: NodeJS.Timeout;
   #closed: Promise<void> | undefined;
@@ -64,6 +76,13 @@ class SqliteStore implements Store {
     this.#inboxes = new InboxReader(db);
     this.#agents = new AgentReader(db);
     this.#messages = new MessageReader(db, maxAttempts);
+    this.#history = new HistoryReader(db, maxAttempts);
+    this.#due = new DueReader(db);
+    this.#unindexed = db
+      .prepare(
+        "select exists (select 1 from messages where seq > (select value from progress where name = 'searchable'))",
+      )
+      .pluck();
     this.#leased = db.prepare("select 1 from leases where inbox = ? and request_id = ?");
     this.#group = new GroupCommit({ commit: (writes) => this.#commit(writes), weigh });
     this.#flush = setInterval(() => {
@@ -77,8 +96,10 @@ class SqliteStore implements Store {
     return outcomes.map((outcome, i) => {
       if ("refusal" in outcome) return new BusError(outcome.refusal);
       const sent = unwrap(outcome);
-      const recipient = messages[i]?.recipient;
-      if (!sent.deduplicated) this.#options.ring(recipient === "ALL" ? undefined : recipient);
+      const { sender, recipient } = messages[i] as NewMessage;
+      // A repeat writes nothing of its own, but its sender was there.
+      if (sent.deduplicated) this.#see(sender, this.#options.clock());
+      else this.#options.ring(recipient === ALL ? undefined : recipient);
       return sent;
     });
   }
@@ -121,8 +142,38 @@ class SqliteStore implements Store {
     return this.#write("registerAgent", { agent, description });
   }
 
-  async removeAgent(agent: string): Promise<void> {
-    return this.#write("removeAgent", { agent });
+  async removeAgent(agent: string, force: boolean): Promise<number> {
+    const { count, bounced } = await this.#write("removeAgent", { agent, force });
+    for (const name of bounced) this.#options.ring(name);
+    return count;
+  }
+
+  async redrive(agent: string, messageIds: readonly string[] | undefined): Promise<Redriven> {
+    const redriven = await this.#write("redrive", { agent, messageIds });
+    this.#options.ring(agent);
+    return redriven;
+  }
+
+  async listMessages(query: HistoryQuery): Promise<Page<MessageView>> {
+    const now = this.#options.clock();
+    this.#see(query.agent, now);
+    return this.#history.list(query, now);
+  }
+
+  async sweep(): Promise<boolean> {
+    if (!this.#due.any(this.#options.clock(), this.#options.policy.maxAttempts)) return false;
+    const { count, bounced } = await this.#write("sweep", { limit: SWEEP_SLICE });
+    for (const name of bounced) this.#options.ring(name);
+    return count === SWEEP_SLICE;
+  }
+
+  async index(): Promise<boolean> {
+    if (this.#unindexed.get() === 0) return false;
+    return this.#write("index", { limit: INDEX_SLICE, maxCharacters: INDEX_SLICE_CHARACTERS });
+  }
+
+  async retain(): Promise<boolean> {
+    return this.#write("retain", { limit: RETAIN_SLICE });
   }
 
   async listAgents(query: AgentQuery): Promise<Page<Agent>> {

@@ -6,11 +6,15 @@ import { parentPort, workerData } from "node:worker_threads";
 import { BusError, type Refusal } from "../../errors.ts";
 import { AgentNames } from "./agent-names.ts";
 import { AgentWriter } from "./agents.ts";
+import { Dying } from "./dying.ts";
 import { holdAlone } from "./hold-alone.ts";
 import { Leasing } from "./leasing.ts";
 import { mendTimes } from "./mend-times.ts";
 import { migrate } from "./migrate.ts";
 import { type Database, openForWriting } from "./open-database.ts";
+import { Redriving } from "./redriving.ts";
+import { Retention } from "./retention.ts";
+import { SearchIndex } from "./search-index.ts";
 import { Sending } from "./send.ts";
 import type { Batch, Outcome, Reply, Verb, Write, WriterData, WriteVerbs } from "./writes.ts";
 
@@ -45,7 +49,11 @@ reply({ opened: true });
 function verbsOn(db: Database): Verbs {
   const sending = new Sending(db, agents, policy);
   const leasing = new Leasing(db, agents, policy.maxAttempts);
-  const registry = new AgentWriter(db, policy.maxAttempts);
+  const dying = new Dying(db, agents, policy.maxAttempts);
+  const registry = new AgentWriter(db, agents, dying, policy.maxAttempts);
+  const redriving = new Redriving(db, agents, policy.maxAttempts);
+  const searchIndex = new SearchIndex(db);
+  const retention = new Retention(db);
   return {
     send: ({ messages }, now) => messages.map((message) => alone(() => sending.send(message, now))),
     pull: ({ pull }, now) => leasing.pull(pull, now),
@@ -53,7 +61,11 @@ function verbsOn(db: Database): Verbs {
     extendLease: ({ agent, leaseId, ms }, now) => leasing.extend(agent, leaseId, ms, now),
     giveBack: ({ agent, leaseId, messageIds }, now) => leasing.giveBack(agent, leaseId, messageIds, now),
     registerAgent: ({ agent, description }, now) => registry.register(agent, description, now),
-    removeAgent: ({ agent }, now) => registry.remove(agent, now) as undefined,
+    removeAgent: ({ agent, force }, now) => registry.remove(agent, force, now),
+    redrive: ({ agent, messageIds }, now) => redriving.redrive(agent, messageIds, now),
+    sweep: ({ limit }, now) => dying.sweep(limit, now),
+    index: ({ limit, maxCharacters }) => searchIndex.slice(limit, maxCharacters),
+    retain: ({ limit }, now) => retention.slice(policy.retentionMs, limit, now),
     touch: () => undefined,
   };
 }

@@ -3,7 +3,8 @@
  */
 import type { Refusal } from "../../errors.ts";
 import type { Agent } from "../../message.ts";
-import type { Acked, LeaseModified, NewMessage, Pull, Pulled, Sent, StorePolicy } from "../../store.ts";
+import type { Acked, LeaseModified, NewMessage, Pull, Pulled, Redriven, Sent, StorePolicy } from "../../store.ts";
+import type { Died } from "./dying.ts";
 
 /** What the thread is started with. */
 export interface WriterData {
@@ -32,7 +33,14 @@ export interface WriteVerbs {
     output: LeaseModified;
   };
   registerAgent: { input: { readonly agent: string; readonly description: string | undefined }; output: Agent };
-  removeAgent: { input: { readonly agent: string }; output: undefined };
+  removeAgent: { input: { readonly agent: string; readonly force: boolean }; output: Died };
+  redrive: {
+    input: { readonly agent: string; readonly messageIds: readonly string[] | undefined };
+    output: Redriven;
+  };
+  sweep: { input: { readonly limit: number }; output: Died };
+  index: { input: { readonly limit: number; readonly maxCharacters: number }; output: boolean };
+  retain: { input: { readonly limit: number }; output: boolean };
   /** Nothing but a transaction: carries what was seen, and shows that writing works. */
   touch: { input: object; output: undefined };
 }
