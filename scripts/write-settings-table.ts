@@ -9,7 +9,7 @@ const rows = (Object.keys(settings) as SettingName[]).map((name) => {
   const { flag, placeholder, default: value, help, scope } = settings[name];
   const code = (text: string) => `\`${text.replaceAll("|", "\\|")}\``;
   const cells = [
-    code(`--${flag} ${placeholder}`),
+    code(`--${flag} ${placeholder}`.trim()),
     code(environmentName(name)),
     value === undefined ? "none" : code(value),
     help,

@@ -22,11 +22,13 @@ import {
   MAX_WAIT_SECONDS,
   type MessageView,
 } from "./message.ts";
-import { nearestNames } from "./nearest-names.ts";
+import { noticeOf } from "./notices.ts";
 import { keyOfPageToken, pageTokenAfter } from "./page-token.ts";
+import { requireAdmin, requireInbox, requireName } from "./permissions.ts";
 import { checkRequest, type RequestLimits, violationsOf } from "./request-rules.ts";
 import type * as ask from "./requests.ts";
 import type { Acked, LeaseModified, NewMessage, Pull, Pulled, Redriven, Sent, Store, Taking } from "./store.ts";
+import type { Principal } from "./token.ts";
 
 /** A long poll ends this long before its caller's own deadline, so that the answer still arrives. */
 const ANSWER_AHEAD_MS = 500;
@@ -57,20 +59,24 @@ export class Bus {
     this.#limits = parts.limits;
   }
 
-  async send(request: ask.SendRequest): Promise<ask.SendAnswer> {
+  async send(who: Principal, request: ask.SendRequest): Promise<ask.SendAnswer> {
+    requireName(who, request.sender);
     checkRequest("Send", request, this.#limits);
     return this.#sendOne(this.#newMessage(request, false));
   }
 
-  async broadcast(request: ask.BroadcastRequest): Promise<ask.SendAnswer> {
+  async broadcast(who: Principal, request: ask.BroadcastRequest): Promise<ask.SendAnswer> {
+    requireName(who, request.sender);
     checkRequest("Broadcast", request, this.#limits);
     return this.#sendOne(this.#newMessage({ ...request, recipient: ALL }, request.includeSender));
   }
 
   /** One transaction, one outcome an item, in order. */
-  async sendBatch(requests: readonly ask.SendRequest[]): Promise<(ask.SendAnswer | BusError)[]> {
+  async sendBatch(who: Principal, requests: readonly ask.SendRequest[]): Promise<(ask.SendAnswer | BusError)[]> {
     checkRequest("SendBatch", { requests }, this.#limits);
     const outcomes = requests.map((request): NewMessage | BusError => {
+      const denied = refusalOf(() => requireName(who, request.sender));
+      if (denied !== undefined) return denied;
       const single = violationsOf("SendBatchItem", request, this.#limits);
       const others = violationsOf("Send", request, this.#limits).filter(({ field }) => single[0]?.field !== field);
       const violations = [...single, ...others];
@@ -88,7 +94,13 @@ export class Bus {
    * Hands out unread mail; waits for it if asked. It listens at the doorbell before it reads, so that what is committed
    * in between is not missed. `holdMs` makes a read wait for its Ack: for doors that know when their answer is written.
    */
-  async pullInbox(request: ask.PullRequest, caller: ask.Caller, holdMs?: number): Promise<ask.PullAnswer> {
+  async pullInbox(
+    who: Principal,
+    request: ask.PullRequest,
+    caller: ask.Caller,
+    holdMs?: number,
+  ): Promise<ask.PullAnswer> {
+    requireInbox(who, request.agent);
     const both: FieldViolation[] =
       request.markRead && request.leaseSeconds > 0
         ? [{ field: "markRead", description: "must not be set together with leaseSeconds" }]
@@ -117,12 +129,14 @@ export class Bus {
     }
   }
 
-  async ack(request: ask.AckRequest): Promise<Acked> {
+  async ack(who: Principal, request: ask.AckRequest): Promise<Acked> {
+    requireInbox(who, request.agent);
     checkRequest("Ack", request, this.#limits);
     return this.#store.ack(foldName(request.agent), request.messageIds, request.leaseId);
   }
 
-  async modifyLease(request: ask.ModifyLeaseRequest): Promise<LeaseModified> {
+  async modifyLease(who: Principal, request: ask.ModifyLeaseRequest): Promise<LeaseModified> {
+    requireInbox(who, request.agent);
     const { leaseSeconds, leaseId, messageIds } = request;
     const more: FieldViolation[] = [];
     if (leaseSeconds === undefined) {
@@ -140,13 +154,15 @@ export class Bus {
       : this.#store.giveBack(agent, leaseId, messageIds.length > 0 ? messageIds : undefined);
   }
 
-  async registerAgent(request: ask.RegisterAgentRequest): Promise<Agent> {
+  async registerAgent(who: Principal, request: ask.RegisterAgentRequest): Promise<Agent> {
+    requireName(who, request.agent);
     checkRequest("RegisterAgent", request, this.#limits);
     return this.#store.registerAgent(foldName(request.agent), request.description);
   }
 
   /** Resolves to the number of unread deliveries that are DEAD now. Throws UNKNOWN_AGENT, INBOX_NOT_EMPTY. */
-  async removeAgent(request: ask.RemoveAgentRequest): Promise<number> {
+  async removeAgent(who: Principal, request: ask.RemoveAgentRequest): Promise<number> {
+    requireAdmin(who, "RemoveAgent");
     checkRequest("RemoveAgent", request, this.#limits);
     return this.#store.removeAgent(foldName(request.agent), request.force);
   }
@@ -163,13 +179,15 @@ export class Bus {
     return { agents: page.items, nextPageToken: page.next === undefined ? "" : pageTokenAfter(page.next, asked) };
   }
 
-  async redriveDeadLetters(request: ask.RedriveRequest): Promise<Redriven> {
+  async redriveDeadLetters(who: Principal, request: ask.RedriveRequest): Promise<Redriven> {
+    requireInbox(who, request.agent);
     checkRequest("RedriveDeadLetters", request, this.#limits);
     const ids = request.messageIds.length > 0 ? request.messageIds : undefined;
     return this.#store.redrive(foldName(request.agent), ids);
   }
 
-  async listMessages(request: ask.ListMessagesRequest): Promise<ask.MessageList> {
+  async listMessages(who: Principal, request: ask.ListMessagesRequest): Promise<ask.MessageList> {
+    requireInbox(who, request.agent);
     checkRequest("ListMessages", request, this.#limits);
     const { box, inReplyTo, text, since, until } = request;
     const agent = foldName(request.agent);
@@ -191,17 +209,22 @@ export class Bus {
     return { messages: page.items, nextPageToken: page.next === undefined ? "" : pageTokenAfter(page.next, asked) };
   }
 
-  async getMessage(request: ask.GetMessageRequest): Promise<MessageView> {
+  async getMessage(who: Principal, request: ask.GetMessageRequest): Promise<MessageView> {
+    requireInbox(who, request.agent);
     checkRequest("GetMessage", request, this.#limits);
     const message = await this.#store.getMessage(foldName(request.agent), request.messageId);
     if (message === undefined) throw unknownMessage(request.messageId);
     return message;
   }
 
-  async getReceipt(request: ask.GetReceiptRequest): Promise<ask.ReceiptList> {
+  async getReceipt(who: Principal, request: ask.GetReceiptRequest): Promise<ask.ReceiptList> {
     checkRequest("GetReceipt", request, this.#limits);
     const asked = ["GetReceipt", request.messageId];
     const after = keyOfPageToken(request.pageToken, asked);
+    // To an agent token a message that is not its own does not exist.
+    if (who.kind === "agent" && (await this.#store.getMessage(who.agent, request.messageId)) === undefined) {
+      throw unknownMessage(request.messageId);
+    }
     const page = await this.#store.getReceipt(request.messageId, pageSize(request), after);
     if (page === undefined) throw unknownMessage(request.messageId);
     const { items: receipts, next, ...counts } = page;
@@ -266,26 +289,19 @@ export class Bus {
     const known = unknown ? await this.#store.agentNames(MAX_NAMES_COMPARED) : [];
     return messages.map(({ recipient }, i) => {
       const one = sent[i];
-      if (one === undefined || one instanceof BusError) return "";
-      if (recipient === ALL) return broadcastNotice(one);
-      if (one.recipientKnown) return "";
-      const nearest = nearestNames(recipient, known);
-      const advice = nearest.length > 0 ? ` Did you mean ${nearest.join(", ")}?` : "";
-      return `nobody registered "${recipient}" yet: the mail waits until that agent pulls.${advice}`;
+      return one === undefined || one instanceof BusError ? "" : noticeOf(recipient, one, known);
     });
   }
 }
 
-/** Full inboxes are named, but not all of ten thousand. */
-const MAX_INBOXES_NAMED = 20;
-
-function broadcastNotice({ recipientCount, fullInboxes, deduplicated }: Sent): string {
-  if (fullInboxes.length > 0) {
-    const named = fullInboxes.slice(0, MAX_INBOXES_NAMED).join(", ");
-    const more = fullInboxes.length > MAX_INBOXES_NAMED ? ` and ${fullInboxes.length - MAX_INBOXES_NAMED} more` : "";
-    return `did not fit into the full inboxes of ${named}${more}: there it is a dead letter`;
+function refusalOf(check: () => void): BusError | undefined {
+  try {
+    check();
+    return undefined;
+  } catch (error) {
+    if (error instanceof BusError) return error;
+    throw error;
   }
-  return recipientCount === 0 && !deduplicated ? "reached nobody: no other agent is registered" : "";
 }
 
 function takingOf(request: ask.PullRequest, holdMs: number | undefined): Taking {

@@ -15,7 +15,7 @@ interface SettingSpec<T> {
   readonly flag: string;
   /** Environment variable, where it differs from the flag's name. */
   readonly env?: string;
-  /** What stands behind the flag in `--help`. */
+  /** What stands behind the flag in `--help`; "": the flag alone means true. */
   readonly placeholder: string;
   /** As a person would write it; undefined: none. */
   readonly default: string | undefined;
@@ -45,6 +45,11 @@ function oneOf<const T extends string>(...allowed: T[]): (text: string) => T {
     if (found === undefined) throw new Error(`must be one of ${allowed.join(", ")}, not "${text}"`);
     return found;
   };
+}
+
+function truth(value: string): boolean {
+  if (value !== "true" && value !== "false") throw new Error(`must be true or false, not "${value}"`);
+  return value === "true";
 }
 
 function text(value: string): string {
@@ -103,6 +108,14 @@ export const settings = {
     help: "The shared bus token. Better given by the environment: a flag shows in the process list.",
     scope: "both",
     parse: text,
+  }),
+  requireAgentTokens: setting({
+    flag: "require-agent-tokens",
+    placeholder: "",
+    default: "false",
+    help: "Switch the shared token off: every call needs an agent's or an admin's token (agentbus token create).",
+    scope: "serve",
+    parse: truth,
   }),
   rateLimit: setting<RateLimit | undefined>({
     flag: "rate-limit",

@@ -9,6 +9,7 @@ import type { Clock } from "./clock.ts";
 import type { BusError } from "./errors.ts";
 import type { Agent, Message, MessageView, Receipt } from "./message.ts";
 import type { RateLimit } from "./rate-limit.ts";
+import type { TokenRecord } from "./token.ts";
 
 /** What a store is opened with. It asks no other clock and makes no ids. */
 export interface StoreOptions {
@@ -155,6 +156,8 @@ export interface Store {
   index(): Promise<boolean>;
   /** Deletes a slice of what was kept long enough. Resolves to whether this pass has more to look at. */
   retain(): Promise<boolean>;
+  /** undefined: no token in force has this hash. A revoked one is gone within a second. */
+  findToken(hash: Uint8Array): Promise<TokenRecord | undefined>;
   /** Throws unless mail can be read and written right now. */
   check(): Promise<void>;
   /** Waits for what is under way, then closes; later calls fail. */

@@ -3,12 +3,12 @@
  * The bin: looks at Node's version before anything else is loaded, because the database driver ends an old Node by a
  * segmentation fault. It must not import statically, nor use syntax that an old Node can't parse.
  */
-const oldestMajor = 22;
+const oldest = "22.12.0";
 const running = process.versions.node;
 
-if (Number(running.split(".")[0]) < oldestMajor) {
+if (running.localeCompare(oldest, "en", { numeric: true }) < 0) {
   process.stderr.write(
-    `agentbus needs Node ${oldestMajor} or newer; this is ${running}. Install a newer one from https://nodejs.org.\n`,
+    `agentbus needs Node ${oldest} or newer; this is ${running}. Install a newer one from https://nodejs.org.\n`,
   );
   process.exitCode = 2;
 } else {

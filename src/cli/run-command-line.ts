@@ -62,6 +62,10 @@ const groups: Readonly<Record<string, Readonly<Record<string, Entry>>>> = {
       summary: "Run the bus on this machine",
       load: async () => (await import("./serve.ts")).serveCommand(),
     },
+    token: {
+      summary: "Make, list and revoke tokens of agents and admins",
+      load: async () => (await import("./token.ts")).tokenCommand(),
+    },
     backup: {
       summary: "Copy the store into a file while the bus runs",
       load: async () => (await import("./backup.ts")).backupCommand(),
@@ -69,14 +73,22 @@ const groups: Readonly<Record<string, Readonly<Record<string, Entry>>>> = {
   },
 };
 
+function isCommand(word: string): boolean {
+  return Object.values(groups).some((entries) => Object.hasOwn(entries, word));
+}
+
 /** Runs one command line and leaves its exit code with the process. */
 export async function runCommandLine(words: readonly string[]): Promise<void> {
   // Whoever writes learns it from its own callback; without a listener a reader that hung up would end the process.
   process.stdout.on("error", () => {});
   process.stderr.on("error", () => {});
   try {
-    const program = await composeProgram(words[0] === "help" ? words[1] : words[0]);
-    await program.parseAsync([...words], { from: "user" });
+    const [first, second] = words.filter((word) => word !== "--");
+    const named = first === "help" ? second : first;
+    const program = await composeProgram(named);
+    // Behind "help" or before "--help", commander would answer an unknown command with the help of the whole.
+    const unknown = named !== undefined && !/^-|^help$/.test(named) && !isCommand(named);
+    await program.parseAsync(unknown ? [named] : [...words], { from: "user" });
   } catch (error) {
     process.exitCode = await end(error, words);
   }
@@ -153,7 +165,7 @@ function failureOf(error: unknown, words: readonly string[]): Failure {
   if (error instanceof Failure) return error;
   if (error instanceof SettingError) return usageFailure(error.message);
   if (!(error instanceof CommanderError)) return localFailure(error);
-  const known = Object.values(groups).some((entries) => Object.hasOwn(entries, words[0] ?? ""));
+  const known = isCommand(words[0] ?? "");
   const complaint = error.message.replace(/^error: /, "").replace(/\s*\n\s*/g, " ");
   return usageFailure(
     `${complaint}${/[.?)]$/.test(complaint) ? "" : "."} See: agentbus ${known ? `${words[0]} ` : ""}--help`,

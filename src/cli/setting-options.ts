@@ -31,7 +31,7 @@ export function callCommand(name: string): Command {
 
 function settingOption(name: SettingName): Option {
   const { flag, placeholder } = settings[name];
-  const option = new Option(`--${flag} <${placeholder}>`, settingHelp(name));
+  const option = new Option(placeholder === "" ? `--${flag}` : `--${flag} <${placeholder}>`, settingHelp(name));
   // Commander takes a "[" anywhere, as in URL[,URL], for a value that may be left out.
   option.optional = false;
   return option;
@@ -50,7 +50,7 @@ export function settle(command: Command, of: readonly SettingName[]): Settings {
   for (const name of of) {
     const option = command.options.find(({ long }) => long === `--${settings[name].flag}`);
     const given = option && command.getOptionValue(option.attributeName());
-    if (typeof given === "string") flags[name] = given;
+    if (typeof given === "string" || typeof given === "boolean") flags[name] = String(given);
     environment[environmentName(name)] = process.env[environmentName(name)];
   }
   return readSettings(flags, environment);

@@ -2,21 +2,39 @@
  * Who may come in, judged from the headers alone, before a body is read: every door calls it. It knows tokens, hosts and
  * origins, and nothing of what is asked.
  */
-import { createHash, timingSafeEqual } from "node:crypto";
+import { timingSafeEqual } from "node:crypto";
+import { RateLimiterMemory, type RateLimiterRes } from "rate-limiter-flexible";
 import { BusError } from "../errors.ts";
+import { ANYONE, hashToken, type Principal, type TokenRecord } from "../token.ts";
 import { isLoopback } from "./loopback.ts";
 
 /** A header of the request by its name in lower case; "host" also where HTTP/2 calls it :authority. */
 export type HeaderOf = (name: string) => string | undefined;
 
 const RETRY_WHEN_DRAINING_MS = 1000;
+/** Wrong tokens from one address within a window before the answer is to wait. */
+const FAILURES = 20;
+const FAILURES_WINDOW_S = 60;
+
+export interface AdmissionOptions {
+  /** The shared bus token; undefined: none. */
+  readonly token: string | undefined;
+  /** The shared token, or none, is not enough. */
+  readonly requireAgentTokens: boolean;
+  readonly findToken: (hash: Uint8Array) => Promise<TokenRecord | undefined>;
+  /** A wrong token came from this address for the first time within a window. */
+  readonly suspicious: (address: string) => void;
+}
 
 export class Admission {
-  readonly #token: Uint8Array | undefined;
+  readonly #options: AdmissionOptions;
+  readonly #shared: Uint8Array | undefined;
+  readonly #failures = new RateLimiterMemory({ points: FAILURES, duration: FAILURES_WINDOW_S });
   #draining = false;
 
-  constructor(token: string | undefined) {
-    this.#token = token === undefined ? undefined : hash(token);
+  constructor(options: AdmissionOptions) {
+    this.#options = options;
+    this.#shared = options.token === undefined ? undefined : hashToken(options.token);
   }
 
   /** From now on everything new is refused: the node shuts down. */
@@ -24,10 +42,11 @@ export class Admission {
     this.#draining = true;
   }
 
-  /** Throws TOKEN_MISSING, TOKEN_INVALID, FOREIGN_ORIGIN, DRAINING. */
-  admit(header: HeaderOf): void {
-    if (this.#token === undefined) this.#admitLocal(header);
-    else this.#admitToken(this.#token, header);
+  /** Who speaks. Throws TOKEN_MISSING, TOKEN_INVALID, RATE_LIMITED, FOREIGN_ORIGIN, DRAINING. */
+  async admit(header: HeaderOf, address: string): Promise<Principal> {
+    const given = header("x-bus-token") || bearerOf(header("authorization"));
+    const principal = given ? await this.#bearing(given, address) : this.#bare();
+    if (this.#shared === undefined) this.#admitLocal(header);
     if (this.#draining) {
       throw new BusError({
         reason: "DRAINING",
@@ -35,23 +54,52 @@ export class Admission {
         retryAfterMs: RETRY_WHEN_DRAINING_MS,
       });
     }
+    return principal;
   }
 
-  #admitToken(expected: Uint8Array, header: HeaderOf): void {
-    const given = header("x-bus-token") || bearerOf(header("authorization"));
-    if (!given) {
-      throw new BusError({
-        reason: "TOKEN_MISSING",
-        advice: "this bus wants a token: send it as the header X-Bus-Token, or as Authorization: Bearer",
-      });
-    }
+  async #bearing(given: string, address: string): Promise<Principal> {
+    const hash = hashToken(given);
     // Hashes have one length, whatever was sent: the comparison tells nothing by its time.
-    if (!timingSafeEqual(hash(given), expected)) {
-      throw new BusError({
-        reason: "TOKEN_INVALID",
-        advice: "that token is not the bus's; check it for cut or added characters",
+    if (this.#shared !== undefined && timingSafeEqual(hash, this.#shared)) {
+      if (!this.#options.requireAgentTokens) return ANYONE;
+    } else {
+      // Looked up by its hash: what the time of that look-up tells is of no use to find the token.
+      const record = await this.#options.findToken(hash);
+      if (record !== undefined) {
+        const { id: tokenId, agent } = record;
+        return agent === undefined ? { kind: "admin", tokenId } : { kind: "agent", tokenId, agent };
+      }
+    }
+    throw await this.#wrong(address);
+  }
+
+  #bare(): Principal {
+    if (this.#shared === undefined && !this.#options.requireAgentTokens) return ANYONE;
+    throw new BusError({
+      reason: "TOKEN_MISSING",
+      advice: "this bus wants a token: send it as the header X-Bus-Token, or as Authorization: Bearer",
+    });
+  }
+
+  /** Wrong tokens are counted for each address; a right one is never refused, for many agents may share a proxy. */
+  async #wrong(address: string): Promise<BusError> {
+    const outcome = await this.#failures.consume(address).catch((refused: RateLimiterRes | Error) => refused);
+    if (outcome instanceof Error) throw outcome;
+    if (outcome.consumedPoints === 1) this.#options.suspicious(address);
+    if (outcome.consumedPoints > FAILURES) {
+      return new BusError({
+        reason: "RATE_LIMITED",
+        advice: `${FAILURES} wrong tokens in ${FAILURES_WINDOW_S} s came from this address; mend the token and wait`,
+        retryAfterMs: outcome.msBeforeNext,
+        quota: { subject: "address", description: `wrong tokens: ${FAILURES} in ${FAILURES_WINDOW_S} s` },
       });
     }
+    return new BusError({
+      reason: "TOKEN_INVALID",
+      advice: this.#options.requireAgentTokens
+        ? "that token is not one of this bus's agent or admin tokens, or was revoked; the shared token is switched off here"
+        : "that token is not the bus's; check it for cut or added characters",
+    });
   }
 
   /** Without a token any page in a browser could read the mail: only this machine's own names, and no foreign page. */
@@ -67,10 +115,6 @@ export class Admission {
       });
     }
   }
-}
-
-function hash(token: string): Uint8Array {
-  return createHash("sha256").update(token).digest();
 }
 
 function bearerOf(authorization: string | undefined): string | undefined {

@@ -3,10 +3,15 @@
  * socket. It knows nothing of what it says.
  */
 import { constants } from "node:http2";
-import { finished } from "node:stream";
+import { finished, Readable } from "node:stream";
 import type { HttpResponse } from "./one-port.ts";
 
 const NO_ERROR = constants.NGHTTP2_NO_ERROR;
+/**
+ * Node takes all that an HTTP/2 window allows at once, and calls it written even when the connection breaks before the
+ * socket took it. So it is given a little at a time.
+ */
+const SLICE_BYTES = 64 * 1024;
 
 export interface Answer {
   readonly status: number;
@@ -27,7 +32,13 @@ export function writeAnswer(response: HttpResponse, { status, headers, body, tra
   const out = response as import("node:http").ServerResponse;
   out.writeHead(status, headers);
   if (trailers !== undefined) out.addTrailers(trailers as Record<string, string>);
-  out.end(body);
+  const bytes = typeof body === "string" ? Buffer.from(body) : body;
+  if ("stream" in response && bytes.length > SLICE_BYTES) Readable.from(slicesOf(bytes)).pipe(out);
+  else out.end(bytes);
+}
+
+function* slicesOf(bytes: Uint8Array): Generator<Uint8Array> {
+  for (let start = 0; start < bytes.length; start += SLICE_BYTES) yield bytes.subarray(start, start + SLICE_BYTES);
 }
 
 /** Resolves to true once all of the answer was handed to the socket, to false when the caller hung up before. */

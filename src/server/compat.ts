@@ -16,6 +16,7 @@ import type { Bus } from "../bus.ts";
 import { BusError } from "../errors.ts";
 import { MAX_REQUEST_BYTES } from "../message.ts";
 import type { PullAnswer } from "../requests.ts";
+import type { Principal } from "../token.ts";
 import { handedOver, jsonAnswer, writeAnswer } from "./answer.ts";
 import { fromFramework } from "./error-codes.ts";
 import type { Logger } from "./log.ts";
@@ -26,15 +27,21 @@ import { wirePulled, wireSent } from "./wire.ts";
 /** How long a read may take to be written; if the process ends meanwhile, the mail comes back after this. */
 const HOLD_MS = 60_000;
 
-export async function compatSend(bus: Bus, request: HttpRequest, response: HttpResponse): Promise<void> {
+export async function compatSend(
+  bus: Bus,
+  who: Principal,
+  request: HttpRequest,
+  response: HttpResponse,
+): Promise<void> {
   const { timestamp: _, ...fields } = parseObject(await readBody(request, MAX_REQUEST_BYTES));
-  const sent = await bus.send(decode(SendRequestSchema, fields));
+  const sent = await bus.send(who, decode(SendRequestSchema, fields));
   writeAnswer(response, jsonAnswer(200, encode(SendResponseSchema, wireSent(sent))));
 }
 
 /** `agent` and `query` as they stand in the URL, decoded. */
 export async function compatInbox(
   bus: Bus,
+  who: Principal,
   { agent, query }: { agent: string; query: URLSearchParams },
   response: HttpResponse,
   log: Logger,
@@ -45,18 +52,25 @@ export async function compatInbox(
     return whole;
   });
   const pull = decode(PullInboxRequestSchema, { agent, ...pullFields(query) });
-  const pulled = await bus.pullInbox(pull, { gone: gone.signal }, HOLD_MS);
+  const pulled = await bus.pullInbox(who, pull, { gone: gone.signal }, HOLD_MS);
   const { messages } = encode(PullInboxResponseSchema, wirePulled(pulled)) as { messages: JsonValue };
   writeAnswer(response, jsonAnswer(200, { messages }));
-  await settle(bus, agent, pulled, await handed, log);
+  await settle(bus, who, agent, pulled, await handed, log);
 }
 
 /** READ once all of it was handed to the socket; unread again, without an attempt, when the caller hung up before. */
-async function settle(bus: Bus, agent: string, { lease, messages }: PullAnswer, whole: boolean, log: Logger) {
+async function settle(
+  bus: Bus,
+  who: Principal,
+  agent: string,
+  { lease, messages }: PullAnswer,
+  whole: boolean,
+  log: Logger,
+) {
   if (lease === undefined) return;
   try {
-    if (whole) await bus.ack({ agent, leaseId: lease.id, messageIds: messages.map(({ id }) => id) });
-    else await bus.modifyLease({ agent, leaseId: lease.id, leaseSeconds: 0, messageIds: [] });
+    if (whole) await bus.ack(who, { agent, leaseId: lease.id, messageIds: messages.map(({ id }) => id) });
+    else await bus.modifyLease(who, { agent, leaseId: lease.id, leaseSeconds: 0, messageIds: [] });
   } catch (err) {
     log.warn({ err, agent }, "a read that was written could not be settled; its mail comes back when the hold ends");
   }

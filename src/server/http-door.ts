@@ -47,15 +47,15 @@ export function createHttpDoor({ bus, rpc, admission, health, log }: HttpDoorPar
       requireMethod(request, "GET", "HEAD");
       return writeAnswer(response, path === "/healthz" ? health.alive() : await health.ready());
     }
-    admission.admit((name) => headerOf(request, name));
+    const who = await admission.admit((name) => headerOf(request, name), request.socket.remoteAddress ?? "");
     if (path === "/api/send") {
       requireMethod(request, "POST");
-      return compatSend(bus, request, response);
+      return compatSend(bus, who, request, response);
     }
     const [, encoded] = /^\/api\/inbox\/([^/]+)$/.exec(path) ?? [];
     if (encoded !== undefined) {
       requireMethod(request, "GET");
-      return compatInbox(bus, { agent: decode(encoded), query: url.searchParams }, response, log);
+      return compatInbox(bus, who, { agent: decode(encoded), query: url.searchParams }, response, log);
     }
     throw new HttpError(404, {
       reason: "UNIMPLEMENTED",

@@ -16,6 +16,7 @@ import type { UniversalHandler, UniversalServerResponse } from "@connectrpc/conn
 import { compressionBrotli, compressionGzip, universalRequestFromNodeRequest } from "@connectrpc/connect-node";
 import { BusError } from "../errors.ts";
 import { MAX_REQUEST_BYTES } from "../message.ts";
+import type { Principal } from "../token.ts";
 import type { Admission, HeaderOf } from "./admission.ts";
 import { type Answer, handedOver, writeAnswer } from "./answer.ts";
 import { errorAnswer } from "./error-answer.ts";
@@ -26,6 +27,10 @@ import { readBody } from "./read-body.ts";
 /** One call under way: what connect-es doesn't tell, and a handler may want to know. */
 export interface Call {
   readonly header: HeaderOf;
+  /** The caller's, as the connection has it. */
+  readonly address: string;
+  /** Set by the gate that admits the call. */
+  principal: Principal | undefined;
   /** Resolves to true once the whole answer was handed to the socket, to false when it never will be. */
   readonly answered: Promise<boolean>;
   /** Code of ours judged it: what fails from here on is in the form of ours already. */
@@ -65,13 +70,13 @@ export class RpcDoor {
       acceptCompression: [compressionGzip, compressionBrotli],
       readMaxBytes: MAX_REQUEST_BYTES,
       jsonOptions,
-      requestGate: (context) => {
+      requestGate: async (context) => {
         const call = context.values.get(callKey);
         if (call === undefined) throw new Error("a call came past the door");
         call.context = context;
         if (call.refusal !== undefined) throw call.refusal;
         try {
-          admission.admit(call.header);
+          call.principal = await admission.admit(call.header, call.address);
         } catch (error) {
           call.judged = true;
           throw toWireError(error, "admission");
@@ -93,7 +98,16 @@ export class RpcDoor {
     if (handler === undefined) throw new Error(`no method at ${path}`);
     const answered = handedOver(response);
     const header: HeaderOf = (name) => headerOf(request, name);
-    const first: Call = { header, answered, judged: false, context: undefined, refusal: undefined };
+    const address = request.socket.remoteAddress ?? "";
+    const first: Call = {
+      header,
+      address,
+      principal: undefined,
+      answered,
+      judged: false,
+      context: undefined,
+      refusal: undefined,
+    };
     // connect-es can fail to write an error of its own, such as one with a lone surrogate in it.
     const answer = await this.#run(handler, request, response, first).catch((error: unknown) => {
       if (first.judged || first.context === undefined) throw error;

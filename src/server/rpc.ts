@@ -8,6 +8,7 @@ import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
 import type { MessageBus } from "#gen/agentbus/v1/message_bus_pb.js";
 import type { Bus } from "../bus.ts";
 import type { Caller, PullAnswer } from "../requests.ts";
+import type { Principal } from "../token.ts";
 import { toWireError } from "./error-answer.ts";
 import type { Logger } from "./log.ts";
 import { callKey } from "./rpc-door.ts";
@@ -28,53 +29,60 @@ type Methods = ServiceImpl<typeof MessageBus>;
 export function messageBusMethods(bus: Bus, log: Logger): Methods {
   const methods: Methods = {
     async send(request, context) {
-      return wireSent(await bus.send(traced(request, context)));
+      return wireSent(await bus.send(principalOf(context), traced(request, context)));
     },
     async sendBatch({ requests }, context) {
-      const outcomes = await bus.sendBatch(requests.map((request) => traced(request, context)));
+      const outcomes = await bus.sendBatch(
+        principalOf(context),
+        requests.map((request) => traced(request, context)),
+      );
       return { results: outcomes.map(wireBatchResult) };
     },
     async broadcast(request, context) {
-      return wireBroadcast(await bus.broadcast(traced(request, context)));
+      return wireBroadcast(await bus.broadcast(principalOf(context), traced(request, context)));
     },
     async pullInbox(request, context) {
-      const pulled = await bus.pullInbox(request, callerOf(context));
+      const pulled = await bus.pullInbox(principalOf(context), request, callerOf(context));
       if (pulled.lease !== undefined) giveBackIfLost(bus, request.agent, pulled, context, log);
       return wirePulled(pulled);
     },
-    async ack(request) {
-      const { ackedCount, unknown, stale } = await bus.ack(request);
+    async ack(request, context) {
+      const { ackedCount, unknown, stale } = await bus.ack(principalOf(context), request);
       return { ackedCount, unknownMessageIds: [...unknown], staleMessageIds: [...stale] };
     },
-    async modifyLease(request) {
-      const { expireAt, stale } = await bus.modifyLease(request);
+    async modifyLease(request, context) {
+      const { expireAt, stale } = await bus.modifyLease(principalOf(context), request);
       const leaseExpireTime = wireTime(expireAt);
       return { staleMessageIds: [...stale], ...(leaseExpireTime && { leaseExpireTime }) };
     },
-    async registerAgent(request) {
-      return { agent: wireAgent(await bus.registerAgent(request)) };
+    async registerAgent(request, context) {
+      return { agent: wireAgent(await bus.registerAgent(principalOf(context), request)) };
     },
-    async removeAgent(request) {
-      return { deadCount: await bus.removeAgent(request) };
+    async removeAgent(request, context) {
+      return { deadCount: await bus.removeAgent(principalOf(context), request) };
     },
     async listAgents(request) {
       const { agents, nextPageToken } = await bus.listAgents(request);
       return { agents: agents.map(wireAgent), nextPageToken };
     },
-    async redriveDeadLetters(request) {
-      const { redrivenCount, unknown } = await bus.redriveDeadLetters(request);
+    async redriveDeadLetters(request, context) {
+      const { redrivenCount, unknown } = await bus.redriveDeadLetters(principalOf(context), request);
       return { redrivenCount, unknownMessageIds: [...unknown] };
     },
-    async listMessages({ sinceTime, untilTime, box, ...request }) {
+    async listMessages({ sinceTime, untilTime, box, ...request }, context) {
       const times = { since: sinceTime && timestampMs(sinceTime), until: untilTime && timestampMs(untilTime) };
-      const { messages, nextPageToken } = await bus.listMessages({ ...request, ...times, box: domainBox(box) });
+      const { messages, nextPageToken } = await bus.listMessages(principalOf(context), {
+        ...request,
+        ...times,
+        box: domainBox(box),
+      });
       return { messages: messages.map(wireView), nextPageToken };
     },
-    async getMessage(request) {
-      return { message: wireView(await bus.getMessage(request)) };
+    async getMessage(request, context) {
+      return { message: wireView(await bus.getMessage(principalOf(context), request)) };
     },
-    async getReceipt(request) {
-      const { receipts, ...rest } = await bus.getReceipt(request);
+    async getReceipt(request, context) {
+      const { receipts, ...rest } = await bus.getReceipt(principalOf(context), request);
       return { ...rest, receipts: receipts.map(wireReceipt) };
     },
   };
@@ -99,18 +107,41 @@ function guarded(methods: Methods, log: Logger): Methods {
   return Object.fromEntries(wrapped) as Methods;
 }
 
+function principalOf(context: HandlerContext): Principal {
+  const principal = context.values.get(callKey)?.principal;
+  if (principal === undefined) throw new Error("a call was not admitted");
+  return principal;
+}
+
 function callerOf(context: HandlerContext): Caller {
   return { gone: context.signal, timeLeftMs: context.timeoutMs() };
 }
 
-/** An answer that could not be written whole costs no attempt: what it leased goes back at once. */
+/** Answers under way that hand out one lease: more than one when the pull was repeated meanwhile. */
+interface Handing {
+  answers: number;
+  arrived: boolean;
+}
+
+const handings = new Map<string, Handing>();
+
+/** An answer that could not be written whole costs no attempt: what it leased goes back once no other answer has it. */
 function giveBackIfLost(bus: Bus, agent: string, { lease }: PullAnswer, context: HandlerContext, log: Logger): void {
   const answered = context.values.get(callKey)?.answered;
   if (lease === undefined || answered === undefined) return;
+  const { id: leaseId } = lease;
+  const handing = handings.get(leaseId) ?? { answers: 0, arrived: false };
+  handings.set(leaseId, handing);
+  handing.answers++;
   answered
-    .then((whole) =>
-      whole ? undefined : bus.modifyLease({ agent, leaseId: lease.id, leaseSeconds: 0, messageIds: [] }),
-    )
+    .then(async (whole) => {
+      handing.answers--;
+      handing.arrived ||= whole;
+      if (handing.answers > 0) return;
+      handings.delete(leaseId);
+      if (!handing.arrived)
+        await bus.modifyLease(principalOf(context), { agent, leaseId, leaseSeconds: 0, messageIds: [] });
+    })
     .catch((err: unknown) =>
       log.warn({ err, agent }, "a lost answer's lease could not be given back; it will run out"),
     );

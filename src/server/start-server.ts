@@ -33,9 +33,10 @@ export interface RunningBus {
 
 /** Throws an Error that says what to change when it can't start; nothing is left open then. */
 export async function startServer(settings: Settings, log: Logger): Promise<RunningBus> {
-  if (settings.token === undefined && !isLoopback(settings.host)) {
+  const open = settings.token === undefined && !settings.requireAgentTokens;
+  if (open && !isLoopback(settings.host)) {
     throw new SettingError(
-      `--host ${settings.host} is open to others and there is no token; set AGENTBUS_TOKEN, or listen on 127.0.0.1`,
+      `--host ${settings.host} is open to others and there is no token; set AGENTBUS_TOKEN or --require-agent-tokens, or listen on 127.0.0.1`,
     );
   }
   const clock = steadyClock();
@@ -48,7 +49,12 @@ export async function startServer(settings: Settings, log: Logger): Promise<Runn
   const newId = () => newMessageId(clock());
   const housekeeping = new Housekeeping(store, (err, chore) => log.error({ err, chore }, "a chore failed"));
   const bus = new Bus({ store, doorbell, clock, newId, limits: settings });
-  const admission = new Admission(settings.token);
+  const admission = new Admission({
+    token: settings.token,
+    requireAgentTokens: settings.requireAgentTokens,
+    findToken: (hash) => store.findToken(hash),
+    suspicious: (address) => log.warn({ address }, "a wrong token came"),
+  });
   const health = new Health(store);
   const rpc = new RpcDoor({
     routes: (router) => router.service(MessageBus, messageBusMethods(bus, log)),
@@ -68,7 +74,7 @@ export async function startServer(settings: Settings, log: Logger): Promise<Runn
   }
   const url = `http://${settings.host.includes(":") ? `[${settings.host}]` : settings.host}:${port}`;
   log.info({ url, store: settings.store, token: settings.token !== undefined }, "agentbus listens");
-  if (settings.token === undefined) log.warn("no token is set: everyone on this machine may act as any agent");
+  if (open) log.warn("no token is set: everyone on this machine may act as any agent");
 
   housekeeping.start();
 

@@ -8,6 +8,7 @@ import { nearestNames } from "../../nearest-names.ts";
 import { describeRateLimit, waitForQuota } from "../../rate-limit.ts";
 import type { NewMessage, Sent, StorePolicy } from "../../store.ts";
 import type { AgentNames, AgentRow } from "./agent-names.ts";
+import { IS_ALIVE } from "./delivery-state.ts";
 import type { Database } from "./open-database.ts";
 
 /** Names looked through for a misspelled recipient. */
@@ -35,8 +36,11 @@ export class Sending {
   readonly #insertQuota;
   readonly #trimQuota;
   readonly #insertMessage;
+  readonly #markUnreached;
   readonly #insertDelivery;
   readonly #insertBroadcast;
+  readonly #fullInboxes;
+  readonly #alive;
   readonly #insertKey;
 
   constructor(db: Database, agents: AgentNames, policy: StorePolicy) {
@@ -61,11 +65,22 @@ export class Sending {
     this.#insertMessage = db.prepare(`
       insert into messages (id, sender, recipient, subject, body, at, in_reply_to, hops, traceparent)
       values (:id, :sender, :recipient, :subject, :body, :at, :inReplyTo, :hops, :traceparent)`);
+    this.#markUnreached = db.prepare("update messages set reached = 0 where seq = ?");
     this.#insertDelivery = db.prepare("insert into deliveries (message, inbox, expire_at) values (?, ?, ?)");
+    // A count that also has what is due to be DEAD is good enough until it reaches the cap; then the exact one decides.
+    const alive = `select count(*) from deliveries d indexed by deliveries_waiting
+      where d.inbox = :inbox and d.state = 1 and ${IS_ALIVE}`;
+    this.#alive = db.prepare(alive).pluck();
     this.#insertBroadcast = db.prepare(`
-      insert into deliveries (message, inbox, expire_at)
-      select :message, id, :expireAt from agents
-      where registered_at is not null and (id <> :sender or :includeSender) order by id`);
+      insert into deliveries (message, inbox, expire_at, state, dead_at, dead_reason)
+      select :message, id, :expireAt, iif(is_full, 4, 1), iif(is_full, :now, null), iif(is_full, 'INBOX_FULL', null)
+      from (select a.id, a.waiting >= :maxInbox and (${alive.replace(":inbox", "a.id")}) >= :maxInbox as is_full
+        from agents a where a.registered_at is not null and (a.id <> :sender or :includeSender) order by a.id)`);
+    this.#fullInboxes = db
+      .prepare(`
+        select a.name from deliveries d indexed by deliveries_of_message cross join agents a on a.id = d.inbox
+        where d.message = ? and d.state = 4 order by a.name`)
+      .pluck();
     this.#insertKey = db.prepare(`
       insert into request_keys (sender, request_id, content_hash, message_id, at, recipient_count)
       values (?, ?, ?, ?, ?, ?)`);
@@ -85,6 +100,7 @@ export class Sending {
         deduplicated: first.message_id !== message.id,
         recipientKnown: registered,
         recipientCount: first.recipient_count,
+        fullInboxes: [],
       };
     }
     // A sender is registered by this very Send, so it knows itself.
@@ -96,9 +112,10 @@ export class Sending {
       );
     }
     const hops = this.#hops(sender, message);
+    this.#checkInbox(message.recipient, now);
     this.#checkQuota(sender, message.sender, now);
-    const recipientCount = this.#write(message, hops, now);
-    return { id: message.id, timestamp: now, deduplicated: false, recipientKnown, recipientCount };
+    const written = this.#write(message, hops, now);
+    return { id: message.id, timestamp: now, deduplicated: false, recipientKnown, ...written };
   }
 
   #isRegistered(recipient: string): boolean {
@@ -129,6 +146,19 @@ export class Sending {
     return hops;
   }
 
+  #checkInbox(name: string, now: number): void {
+    const { maxInbox, maxAttempts } = this.#policy;
+    const recipient = name === ALL ? undefined : this.#agents.find(name);
+    if (recipient === undefined || recipient.waiting < maxInbox) return;
+    const actual = this.#alive.get({ inbox: recipient.id, now, maxAttempts }) as number;
+    if (actual < maxInbox) return;
+    throw new BusError({
+      reason: "INBOX_FULL",
+      advice: `the inbox of ${name} has ${actual} unread messages, the limit is ${maxInbox}; nothing was stored: send again once ${name} has read some, or remove the agent if it is gone`,
+      metadata: { inbox: name, limit: String(maxInbox), actual: String(actual) },
+    });
+  }
+
   #checkQuota(sender: AgentRow | undefined, name: string, now: number): void {
     const limit = this.#policy.rateLimit;
     if (limit === undefined || sender === undefined) return;
@@ -145,8 +175,7 @@ export class Sending {
     });
   }
 
-  /** Resolves to the number of inboxes it lies in. */
-  #write(message: NewMessage, hops: number, now: number): number {
+  #write(message: NewMessage, hops: number, now: number): Pick<Sent, "recipientCount" | "fullInboxes"> {
     const { id, subject, body, inReplyTo = null, traceparent = null, ttlMs, key } = message;
     const sender = this.#agents.register(message.sender, now);
     this.#countForQuota(sender, now);
@@ -165,10 +194,21 @@ export class Sending {
     const expireAt = ttlMs === undefined ? null : now + ttlMs;
     const { changes } =
       recipient === null
-        ? this.#insertBroadcast.run({ message: seq, sender, expireAt, includeSender: message.includeSender ? 1 : 0 })
+        ? this.#insertBroadcast.run({
+            message: seq,
+            sender,
+            expireAt,
+            includeSender: message.includeSender ? 1 : 0,
+            now,
+            maxInbox: this.#policy.maxInbox,
+            maxAttempts: this.#policy.maxAttempts,
+          })
         : this.#insertDelivery.run(seq, recipient, expireAt);
-    if (key !== undefined) this.#insertKey.run(sender, key.requestId, key.contentHash, id, now, changes);
-    return changes;
+    const fullInboxes = recipient === null ? (this.#fullInboxes.all(seq) as string[]) : [];
+    if (changes === 0) this.#markUnreached.run(seq);
+    const recipientCount = changes - fullInboxes.length;
+    if (key !== undefined) this.#insertKey.run(sender, key.requestId, key.contentHash, id, now, recipientCount);
+    return { recipientCount, fullInboxes };
   }
 
   #countForQuota(sender: number, now: number): void {

@@ -19,6 +19,7 @@ import type {
   Store,
   StoreOptions,
 } from "../../store.ts";
+import type { TokenRecord } from "../../token.ts";
 import { GroupCommit } from "../group-commit.ts";
 import { AgentNames } from "./agent-names.ts";
 import { AgentReader } from "./agents.ts";
@@ -27,6 +28,7 @@ import { HistoryReader } from "./history.ts";
 import { InboxReader } from "./inbox.ts";
 import { MessageReader } from "./messages.ts";
 import { type Database, openForReading } from "./open-database.ts";
+import { TokenReader } from "./tokens.ts";
 import { Writer } from "./writer.ts";
 import type { Outcome, Verb, Write, WriteVerbs } from "./writes.ts";
 
@@ -60,6 +62,7 @@ class SqliteStore implements Store {
   readonly #agents: AgentReader;
   readonly #messages: MessageReader;
   readonly #history: HistoryReader;
+  readonly #tokens: TokenReader;
   readonly #due: DueReader;
   readonly #leased;
   readonly #unindexed;
@@ -77,6 +80,7 @@ class SqliteStore implements Store {
     this.#agents = new AgentReader(db);
     this.#messages = new MessageReader(db, maxAttempts);
     this.#history = new HistoryReader(db, maxAttempts);
+    this.#tokens = new TokenReader(db);
     this.#due = new DueReader(db);
     this.#unindexed = db
       .prepare(
@@ -192,6 +196,10 @@ class SqliteStore implements Store {
 
   async getReceipt(messageId: string, limit: number, after: string | undefined): Promise<ReceiptPage | undefined> {
     return this.#messages.receipt(messageId, limit, after, this.#options.clock());
+  }
+
+  async findToken(hash: Uint8Array): Promise<TokenRecord | undefined> {
+    return this.#tokens.find(hash);
   }
 
   async check(): Promise<void> {

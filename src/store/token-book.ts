@@ -1,0 +1,42 @@
+/**
+ * Makes, lists and revokes tokens in a store, from the bus's own host and while it serves. It writes beside the bus, in
+ * short transactions of its own; the bus sees them with its next call.
+ */
+import { randomBytes } from "node:crypto";
+import { mkdirSync } from "node:fs";
+import { dirname, resolve } from "node:path";
+import { hashToken, newToken, type TokenRecord } from "../token.ts";
+import { parseStoreUrl } from "./open-store.ts";
+import { migrate } from "./sqlite/migrate.ts";
+import { openForWriting } from "./sqlite/open-database.ts";
+import { TokenReader, TokenWriter } from "./sqlite/tokens.ts";
+
+export interface TokenBook {
+  /** The token itself is told here and never again. `agent` undefined: an admin token. */
+  create(agent: string | undefined): { token: string; record: TokenRecord };
+  list(): TokenRecord[];
+  /** False: there is no token with this id. */
+  revoke(id: string): boolean;
+  close(): void;
+}
+
+export function openTokenBook(storeUrl: string): TokenBook {
+  const path = resolve(parseStoreUrl(storeUrl).path);
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  const db = openForWriting(path);
+  migrate(db);
+  const reader = new TokenReader(db);
+  const writer = new TokenWriter(db);
+  return {
+    create: (agent) => {
+      const token = newToken();
+      const id = randomBytes(4).toString("hex");
+      const createdAt = Date.now();
+      writer.insert(id, hashToken(token), agent, createdAt);
+      return { token, record: { id, agent, createdAt, revokedAt: undefined } };
+    },
+    list: () => reader.all(),
+    revoke: (id) => writer.revoke(id, Date.now()),
+    close: () => db.close(),
+  };
+}
