@@ -2,13 +2,11 @@
  * The rules of the bus: what each request means, in terms of the store and the doorbell. It knows no transport, no SQL
  * and no generated code; a refusal is a thrown BusError.
  */
-import { createHash } from "node:crypto";
 import type { Clock } from "./clock.ts";
 import type { Doorbell } from "./doorbell.ts";
-import { BusError, type FieldViolation, invalidFields, unknownMessage } from "./errors.ts";
+import { BusError, type FieldViolation, unknownMessage } from "./errors.ts";
 import {
   type Agent,
-  ALL,
   DEFAULT_HISTORY_BODY_BYTES,
   DEFAULT_HISTORY_PAGE_SIZE,
   DEFAULT_LEASE_MESSAGES,
@@ -22,18 +20,16 @@ import {
   MAX_WAIT_SECONDS,
   type MessageView,
 } from "./message.ts";
-import { noticeOf } from "./notices.ts";
 import { keyOfPageToken, pageTokenAfter } from "./page-token.ts";
 import { requireAdmin, requireInbox, requireName } from "./permissions.ts";
-import { checkRequest, type RequestLimits, violationsOf } from "./request-rules.ts";
+import { checkRequest, type RequestLimits } from "./request-rules.ts";
 import type * as ask from "./requests.ts";
-import type { Acked, LeaseModified, NewMessage, Pull, Pulled, Redriven, Sent, Store, Taking } from "./store.ts";
+import { Sending } from "./sending.ts";
+import type { Acked, LeaseModified, Pull, Pulled, Redriven, Store, Taking } from "./store.ts";
 import type { Principal } from "./token.ts";
 
 /** A long poll ends this long before its caller's own deadline, so that the answer still arrives. */
 const ANSWER_AHEAD_MS = 500;
-/** Names looked through for a misspelled one: keeps a notice under a millisecond or two. */
-const MAX_NAMES_COMPARED = 2000;
 
 export interface BusParts {
   readonly store: Store;
@@ -50,6 +46,7 @@ export class Bus {
   readonly #clock: Clock;
   readonly #newId: () => string;
   readonly #limits: RequestLimits;
+  readonly #sending: Sending;
 
   constructor(parts: BusParts) {
     this.#store = parts.store;
@@ -57,37 +54,19 @@ export class Bus {
     this.#clock = parts.clock;
     this.#newId = parts.newId;
     this.#limits = parts.limits;
+    this.#sending = new Sending(parts);
   }
 
-  async send(who: Principal, request: ask.SendRequest): Promise<ask.SendAnswer> {
-    requireName(who, request.sender);
-    checkRequest("Send", request, this.#limits);
-    return this.#sendOne(this.#newMessage(request, false));
+  send(who: Principal, request: ask.SendRequest): Promise<ask.SendAnswer> {
+    return this.#sending.send(who, request);
   }
 
-  async broadcast(who: Principal, request: ask.BroadcastRequest): Promise<ask.SendAnswer> {
-    requireName(who, request.sender);
-    checkRequest("Broadcast", request, this.#limits);
-    return this.#sendOne(this.#newMessage({ ...request, recipient: ALL }, request.includeSender));
+  broadcast(who: Principal, request: ask.BroadcastRequest): Promise<ask.SendAnswer> {
+    return this.#sending.broadcast(who, request);
   }
 
-  /** One transaction, one outcome an item, in order. */
-  async sendBatch(who: Principal, requests: readonly ask.SendRequest[]): Promise<(ask.SendAnswer | BusError)[]> {
-    checkRequest("SendBatch", { requests }, this.#limits);
-    const outcomes = requests.map((request): NewMessage | BusError => {
-      const denied = refusalOf(() => requireName(who, request.sender));
-      if (denied !== undefined) return denied;
-      const single = violationsOf("SendBatchItem", request, this.#limits);
-      const others = violationsOf("Send", request, this.#limits).filter(({ field }) => single[0]?.field !== field);
-      const violations = [...single, ...others];
-      return violations.length > 0 ? invalidFields(violations) : this.#newMessage(request, false);
-    });
-    const accepted = outcomes.filter((outcome): outcome is NewMessage => !(outcome instanceof BusError));
-    const sent = accepted.length > 0 ? await this.#store.send(accepted) : [];
-    const notices = await this.#notices(accepted, sent);
-    const answers = sent.map((one, i) => (one instanceof BusError ? one : { ...one, notice: notices[i] ?? "" }));
-    let next = 0;
-    return outcomes.map((outcome) => (outcome instanceof BusError ? outcome : (answers[next++] as ask.SendAnswer)));
+  sendBatch(who: Principal, requests: readonly ask.SendRequest[]): Promise<(ask.SendAnswer | BusError)[]> {
+    return this.#sending.sendBatch(who, requests);
   }
 
   /**
@@ -254,65 +233,12 @@ export class Bus {
       requestId: taking.kind === "look" ? undefined : request.requestId,
     };
   }
-
-  #newMessage(request: ask.SendRequest, includeSender: boolean): NewMessage {
-    const recipient = foldName(request.recipient);
-    const { sender, subject, body, inReplyTo, requestId, ttlSeconds, traceparent } = request;
-    return {
-      id: this.#newId(),
-      sender: foldName(sender),
-      recipient,
-      includeSender,
-      subject,
-      body,
-      inReplyTo,
-      ttlMs: ttlSeconds === undefined ? undefined : ttlSeconds * 1000,
-      traceparent,
-      key:
-        requestId === undefined
-          ? undefined
-          : { requestId, contentHash: contentHash(recipient, subject, body, inReplyTo, includeSender) },
-    };
-  }
-
-  async #sendOne(message: NewMessage): Promise<ask.SendAnswer> {
-    const [sent] = await this.#store.send([message]);
-    if (sent === undefined) throw new Error("the store answered no outcome for a message");
-    if (sent instanceof BusError) throw sent;
-    const [notice = ""] = await this.#notices([message], [sent]);
-    return { ...sent, notice };
-  }
-
-  /** Advice for each message; "": nothing to say. */
-  async #notices(messages: readonly NewMessage[], sent: readonly (Sent | BusError)[]): Promise<string[]> {
-    const unknown = sent.some((one) => !(one instanceof BusError) && !one.recipientKnown);
-    const known = unknown ? await this.#store.agentNames(MAX_NAMES_COMPARED) : [];
-    return messages.map(({ recipient }, i) => {
-      const one = sent[i];
-      return one === undefined || one instanceof BusError ? "" : noticeOf(recipient, one, known);
-    });
-  }
-}
-
-function refusalOf(check: () => void): BusError | undefined {
-  try {
-    check();
-    return undefined;
-  } catch (error) {
-    if (error instanceof BusError) return error;
-    throw error;
-  }
 }
 
 function takingOf(request: ask.PullRequest, holdMs: number | undefined): Taking {
   if (request.leaseSeconds > 0) return { kind: "lease", ms: request.leaseSeconds * 1000 };
   if (!request.markRead) return { kind: "look" };
   return holdMs === undefined ? { kind: "read" } : { kind: "hold", ms: holdMs };
-}
-
-/** What a request_id stands for. Neither ttl nor traceparent: those may differ in a repeat. */
-function contentHash(...content: (string | boolean | undefined)[]): Uint8Array {
-  return createHash("sha256").update(JSON.stringify(content)).digest();
 }
 
 function pageSize(request: ask.PageRequest): number {
