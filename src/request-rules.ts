@@ -116,29 +116,24 @@ const body: Row[] = [
   ["body", sizeRule((limits) => limits.maxBodyBytes), "BODY_TOO_LARGE"],
 ];
 
+const send = {
+  sender: ["from", nameRule()],
+  recipient: ["to", nameRule("agents and ALL")],
+  subject: ["subject", subject],
+  body,
+  inReplyTo: ["inReplyTo", messageId],
+  ttlSeconds: ["ttlSeconds", integerRule(1, MAX_TTL_SECONDS)],
+  requestId: ["requestId", requestId],
+  traceparent: ["traceparent", traceparent],
+} as const satisfies Record<string, Row | Row[]>;
+
 /** Property of the request -> its name in JSON and its rule. An absent property is not judged. */
 const rules = {
-  Send: {
-    sender: ["from", nameRule()],
-    recipient: ["to", nameRule("agents and ALL")],
-    subject: ["subject", subject],
-    body,
-    inReplyTo: ["inReplyTo", messageId],
-    ttlSeconds: ["ttlSeconds", integerRule(1, MAX_TTL_SECONDS)],
-    requestId: ["requestId", requestId],
-    traceparent: ["traceparent", traceparent],
-  },
+  Send: send,
   SendBatch: { requests: ["requests", listRule(1, MAX_BATCH_ITEMS)] },
-  SendBatchItem: { recipient: ["to", nameRule()] },
-  Broadcast: {
-    sender: ["from", nameRule()],
-    subject: ["subject", subject],
-    body,
-    inReplyTo: ["inReplyTo", messageId],
-    ttlSeconds: ["ttlSeconds", integerRule(1, MAX_TTL_SECONDS)],
-    requestId: ["requestId", requestId],
-    traceparent: ["traceparent", traceparent],
-  },
+  SendBatchItem: { ...send, recipient: ["to", nameRule()] },
+  // It has no recipient, and what is absent is not judged.
+  Broadcast: send,
   PullInbox: {
     agent: ["agent", nameRule()],
     maxMessages: ["maxMessages", clamped],

@@ -3,11 +3,11 @@
  * What is judged inside the transaction is the store's.
  */
 import { createHash } from "node:crypto";
-import { BusError, invalidFields } from "./errors.ts";
+import { BusError } from "./errors.ts";
 import { ALL, foldName } from "./message.ts";
 import { noticeOf } from "./notices.ts";
 import { requireName } from "./permissions.ts";
-import { checkRequest, type RequestLimits, violationsOf } from "./request-rules.ts";
+import { checkRequest, type RequestLimits } from "./request-rules.ts";
 import type * as ask from "./requests.ts";
 import type { NewMessage, Sent, Store } from "./store.ts";
 import type { Principal } from "./token.ts";
@@ -48,12 +48,11 @@ export class Sending {
   async sendBatch(who: Principal, requests: readonly ask.SendRequest[]): Promise<(ask.SendAnswer | BusError)[]> {
     checkRequest("SendBatch", { requests }, this.#limits);
     const outcomes = requests.map((request): NewMessage | BusError => {
-      const denied = refusalOf(() => requireName(who, request.sender));
-      if (denied !== undefined) return denied;
-      const single = violationsOf("SendBatchItem", request, this.#limits);
-      const others = violationsOf("Send", request, this.#limits).filter(({ field }) => single[0]?.field !== field);
-      const violations = [...single, ...others];
-      return violations.length > 0 ? invalidFields(violations) : this.#newMessage(request, false);
+      const refusal = refusalOf(() => {
+        requireName(who, request.sender);
+        checkRequest("SendBatchItem", request, this.#limits);
+      });
+      return refusal ?? this.#newMessage(request, false);
     });
     const accepted = outcomes.filter((outcome): outcome is NewMessage => !(outcome instanceof BusError));
     const sent = accepted.length > 0 ? await this.#store.send(accepted) : [];
