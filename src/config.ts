@@ -141,6 +141,30 @@ export const settings = {
     scope: "serve",
     parse: integer(1, MAX_MAX_BODY_BYTES),
   }),
+  maxCalls: setting({
+    flag: "max-calls",
+    placeholder: "N",
+    default: "2000",
+    help: "Calls worked on at once, 1-100000, besides pulls that wait; further ones are told to come back (BUSY).",
+    scope: "serve",
+    parse: integer(1, 100_000),
+  }),
+  tlsCert: setting({
+    flag: "tls-cert",
+    placeholder: "FILE",
+    default: undefined,
+    help: "Certificate chain (PEM): serve TLS, HTTP/2 and HTTP/1.1 by ALPN. A changed file is taken up by itself.",
+    scope: "serve",
+    parse: text,
+  }),
+  tlsKey: setting({
+    flag: "tls-key",
+    placeholder: "FILE",
+    default: undefined,
+    help: "Private key (PEM) of --tls-cert.",
+    scope: "serve",
+    parse: text,
+  }),
   maxAttempts: setting({
     flag: "max-attempts",
     placeholder: "N",
@@ -204,7 +228,7 @@ export type SettingName = keyof typeof settings;
 
 /** Every setting with its value; one without a default may be undefined. */
 export type Settings = { [K in SettingName]: ReturnType<(typeof settings)[K]["parse"]> | Absent<K> };
-type Absent<K extends SettingName> = K extends "token" | "agent" ? undefined : never;
+type Absent<K extends SettingName> = K extends "token" | "agent" | "tlsCert" | "tlsKey" ? undefined : never;
 
 export function environmentName(name: SettingName): string {
   const spec: SettingSpec<unknown> = settings[name];

@@ -12,6 +12,7 @@ import { isLoopback } from "./loopback.ts";
 export type HeaderOf = (name: string) => string | undefined;
 
 const RETRY_WHEN_DRAINING_MS = 1000;
+const RETRY_WHEN_BUSY_MS = 1000;
 /** Wrong tokens from one address within a window before the answer is to wait. */
 const FAILURES = 20;
 const FAILURES_WINDOW_S = 60;
@@ -22,6 +23,9 @@ export interface AdmissionOptions {
   /** The shared token, or none, is not enough. */
   readonly requireAgentTokens: boolean;
   readonly findToken: (hash: Uint8Array) => Promise<TokenRecord | undefined>;
+  /** Calls worked on right now, besides pulls that wait, and how many there may be. */
+  readonly load: () => number;
+  readonly maxLoad: number;
   /** A wrong token came from this address for the first time within a window. */
   readonly suspicious: (address: string) => void;
 }
@@ -42,9 +46,16 @@ export class Admission {
     this.#draining = true;
   }
 
-  /** Who speaks. Throws TOKEN_MISSING, TOKEN_INVALID, RATE_LIMITED, FOREIGN_ORIGIN, DRAINING. */
+  /** Who speaks. Throws TOKEN_MISSING, TOKEN_INVALID, RATE_LIMITED, FOREIGN_ORIGIN, BUSY, DRAINING. */
   async admit(header: HeaderOf, address: string): Promise<Principal> {
     const given = header("x-bus-token") || bearerOf(header("authorization"));
+    if (this.#options.load() > this.#options.maxLoad) {
+      throw new BusError({
+        reason: "BUSY",
+        advice: `this bus works on ${this.#options.maxLoad} calls already; repeat in a moment, with the same request_id`,
+        retryAfterMs: RETRY_WHEN_BUSY_MS,
+      });
+    }
     const principal = given ? await this.#bearing(given, address) : this.#bare();
     if (this.#shared === undefined) this.#admitLocal(header);
     if (this.#draining) {

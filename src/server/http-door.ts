@@ -22,13 +22,22 @@ export interface HttpDoorParts {
 /** A host with an optional port, or an address in brackets: what a URL can be made of (RFC 9110, 7.2). */
 const AUTHORITY = /^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._~%!$&'()*+,;=-]+)(:\d{0,5})?$/;
 
-export function createHttpDoor({ bus, rpc, admission, health, log }: HttpDoorParts) {
-  return (request: HttpRequest, response: HttpResponse): void => {
+export interface HttpDoor {
+  readonly handle: (request: HttpRequest, response: HttpResponse) => void;
+  /** Calls that are not answered yet. */
+  readonly active: number;
+}
+
+export function createHttpDoor({ bus, rpc, admission, health, log }: HttpDoorParts): HttpDoor {
+  let active = 0;
+  const handle = (request: HttpRequest, response: HttpResponse): void => {
+    active++;
     const began = performance.now();
     // An error of a connection has nowhere to go: its call ends by "close". Without a listener it would end the process.
     request.on("error", () => undefined);
     response.on("error", () => undefined);
     response.once("close", () => {
+      active--;
       const { method, url } = request;
       const path = url?.split("?", 1)[0];
       log.debug({ method, path, status: response.statusCode, ms: Math.round(performance.now() - began) }, "request");
@@ -37,6 +46,12 @@ export function createHttpDoor({ bus, rpc, admission, health, log }: HttpDoorPar
       if (!isGone(response))
         writeAnswer(response, errorAnswerOf(error, `${request.method} ${request.url?.split("?", 1)[0]}`, log));
     });
+  };
+  return {
+    handle,
+    get active() {
+      return active;
+    },
   };
 
   async function serve(request: HttpRequest, response: HttpResponse): Promise<void> {

@@ -1,11 +1,13 @@
 /**
- * One TCP port for HTTP/1.1 and HTTP/2 with prior knowledge: node has none built in, so the first bytes decide. It knows
- * connections and nothing of requests.
+ * One TCP port for HTTP/1.1 and HTTP/2, plain with prior knowledge or over TLS: node has none built in, so the first bytes
+ * decide. It knows connections and nothing of requests.
  */
 import http from "node:http";
 import http2 from "node:http2";
 import net from "node:net";
 import type { Duplex } from "node:stream";
+import tls from "node:tls";
+import type { TlsMaterial } from "./tls-files.ts";
 
 export type HttpRequest = http.IncomingMessage | http2.Http2ServerRequest;
 export type HttpResponse = http.ServerResponse | http2.Http2ServerResponse;
@@ -22,6 +24,8 @@ export interface OnePortOptions {
   readonly handler: HttpHandler;
   /** Answers what is no HTTP request at all; a whole response as bytes. */
   readonly malformed: (error: NodeJS.ErrnoException) => string;
+  /** undefined: plain. With it, nothing plain is served. */
+  readonly tls: TlsMaterial | undefined;
 }
 
 const PREFACE = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "latin1");
@@ -44,6 +48,7 @@ const LINGER_MS = 1000;
 export class OnePortServer {
   readonly #http1: http.Server;
   readonly #http2: http2.Http2Server;
+  readonly #tls: tls.Server | undefined;
   readonly #net: net.Server;
   readonly #sockets = new Set<net.Socket>();
   readonly #sessions = new Set<http2.Http2Session>();
@@ -53,7 +58,7 @@ export class OnePortServer {
   readonly #malformed: OnePortOptions["malformed"];
   #closing = false;
 
-  constructor({ handler, malformed }: OnePortOptions) {
+  constructor({ handler, malformed, tls: material }: OnePortOptions) {
     this.#malformed = malformed;
     const serve = (request: http.IncomingMessage, response: http.ServerResponse) => {
       this.#follow(request, response);
@@ -88,6 +93,10 @@ export class OnePortServer {
     });
     this.#http2.on("sessionError", () => undefined); // the session closes; its calls see that
 
+    if (material !== undefined) {
+      this.#tls = tls.createServer({ ...material, ALPNProtocols: ["h2", "http/1.1"] }, (socket) => this.#sniff(socket));
+      this.#tls.on("tlsClientError", (_, socket) => socket.destroy());
+    }
     // noDelay: without it a Go gRPC client made 23 calls a second, with it 760.
     this.#net = net.createServer({ noDelay: true, allowHalfOpen: true }, (socket) => this.#accept(socket));
   }
@@ -102,6 +111,11 @@ export class OnePortServer {
         resolve((this.#net.address() as net.AddressInfo).port);
       });
     });
+  }
+
+  /** For connections from now on. Throws, and changes nothing, for a certificate that can't be used. */
+  useTls(material: TlsMaterial): void {
+    this.#tls?.setSecureContext(material);
   }
 
   /** Accepts nothing new, lets calls finish, and after `graceMs` cuts what is left. */
@@ -146,6 +160,15 @@ export class OnePortServer {
   #accept(socket: net.Socket): void {
     if (this.#closing) return void socket.destroy();
     this.#sockets.add(socket);
+    socket.once("close", () => this.#sockets.delete(socket));
+    if (this.#tls === undefined) this.#sniff(socket);
+    else {
+      socket.allowHalfOpen = false;
+      this.#tls.emit("connection", socket);
+    }
+  }
+
+  #sniff(socket: net.Socket): void {
     this.#unknown.add(socket);
     let bytes: Buffer = Buffer.alloc(0);
     const silent = setTimeout(() => socket.destroy(), FIRST_BYTES_MS);
@@ -173,9 +196,6 @@ export class OnePortServer {
     socket.on("error", drop);
     socket.on("readable", read);
     socket.on("end", drop);
-    socket.once("close", () => {
-      settle();
-      this.#sockets.delete(socket);
-    });
+    socket.once("close", settle);
   }
 }

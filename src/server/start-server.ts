@@ -19,6 +19,7 @@ import { isLoopback } from "./loopback.ts";
 import { OnePortServer } from "./one-port.ts";
 import { messageBusMethods } from "./rpc.ts";
 import { RpcDoor } from "./rpc-door.ts";
+import { readTls, type TlsFiles, watchTls } from "./tls-files.ts";
 
 /** Calls under way may take this long at shutdown before they are cut. */
 const GRACE_MS = 4000;
@@ -39,6 +40,8 @@ export async function startServer(settings: Settings, log: Logger): Promise<Runn
       `--host ${settings.host} is open to others and there is no token; set AGENTBUS_TOKEN or --require-agent-tokens, or listen on 127.0.0.1`,
     );
   }
+  const tlsFiles = tlsFilesOf(settings);
+  const tls = tlsFiles && readTls(tlsFiles);
   const clock = steadyClock();
   const doorbell = new Doorbell();
   const store = await openStore(settings.store, {
@@ -53,6 +56,8 @@ export async function startServer(settings: Settings, log: Logger): Promise<Runn
     token: settings.token,
     requireAgentTokens: settings.requireAgentTokens,
     findToken: (hash) => store.findToken(hash),
+    load: () => door.active - doorbell.waiting,
+    maxLoad: settings.maxCalls,
     suspicious: (address) => log.warn({ address }, "a wrong token came"),
   });
   const health = new Health(store);
@@ -61,9 +66,11 @@ export async function startServer(settings: Settings, log: Logger): Promise<Runn
     admission,
     toWireError: (error, what) => toWireError(error, what, log),
   });
+  const door = createHttpDoor({ bus, rpc, admission, health, log });
   const server = new OnePortServer({
-    handler: createHttpDoor({ bus, rpc, admission, health, log }),
+    handler: door.handle,
     malformed: malformedAnswer,
+    tls,
   });
   let port: number;
   try {
@@ -72,7 +79,17 @@ export async function startServer(settings: Settings, log: Logger): Promise<Runn
     await store.close();
     throw explainListenError(error, settings);
   }
-  const url = `http://${settings.host.includes(":") ? `[${settings.host}]` : settings.host}:${port}`;
+  const unwatch =
+    tlsFiles &&
+    watchTls(
+      tlsFiles,
+      (material) => {
+        server.useTls(material);
+        log.info(tlsFiles, "a new certificate is in use");
+      },
+      (err) => log.error({ err }, "the changed certificate can't be used; the old one stays"),
+    );
+  const url = `${tls ? "https" : "http"}://${settings.host.includes(":") ? `[${settings.host}]` : settings.host}:${port}`;
   log.info({ url, store: settings.store, token: settings.token !== undefined }, "agentbus listens");
   if (open) log.warn("no token is set: everyone on this machine may act as any agent");
 
@@ -81,6 +98,7 @@ export async function startServer(settings: Settings, log: Logger): Promise<Runn
   let closing: Promise<void> | undefined;
   const close = async () => {
     log.info({ waiting: doorbell.waiting }, "agentbus stops");
+    unwatch?.();
     health.drain();
     admission.drain();
     doorbell.drain();
@@ -97,6 +115,12 @@ export async function startServer(settings: Settings, log: Logger): Promise<Runn
       return closing;
     },
   };
+}
+
+function tlsFilesOf({ tlsCert: cert, tlsKey: key }: Settings): TlsFiles | undefined {
+  if (cert === undefined && key === undefined) return undefined;
+  if (cert === undefined || key === undefined) throw new SettingError("--tls-cert and --tls-key go together");
+  return { cert, key };
 }
 
 function explainListenError(error: unknown, { host, port }: Settings): Error {

@@ -6,6 +6,7 @@ import { parentPort, workerData } from "node:worker_threads";
 import { BusError, type Refusal } from "../../errors.ts";
 import { AgentNames } from "./agent-names.ts";
 import { AgentWriter } from "./agents.ts";
+import { Ballast } from "./ballast.ts";
 import { Dying } from "./dying.ts";
 import { holdAlone } from "./hold-alone.ts";
 import { Leasing } from "./leasing.ts";
@@ -20,6 +21,11 @@ import type { Batch, Outcome, Reply, Verb, Write, WriterData, WriteVerbs } from 
 
 type Verbs = { [V in Verb]: (input: WriteVerbs[V]["input"], now: number) => WriteVerbs[V]["output"] };
 
+const DISK_FULL: Refusal = {
+  reason: "STORAGE_FULL",
+  advice: "the bus's disk is full, nothing was stored; tell whoever runs it, and repeat later",
+};
+
 const { path, policy, now: openedAt } = workerData as WriterData;
 const port = parentPort;
 if (port === null) throw new Error("writer-thread is a worker's code");
@@ -30,6 +36,7 @@ const lock = holdAlone(path);
 const db = openForWriting(path);
 migrate(db);
 mendTimes(db, openedAt);
+const ballast = new Ballast(path, openedAt);
 const agents = new AgentNames(db);
 const verbs = verbsOn(db);
 const begin = db.prepare("begin immediate");
@@ -70,7 +77,16 @@ function verbsOn(db: Database): Verbs {
   };
 }
 
-function run({ writes, seen, now }: Batch): Reply {
+function run(batch: Batch): Reply {
+  ballast.recover(batch.now);
+  const reply = transact(batch);
+  // Only what is not a Send goes on with the room that this makes.
+  if (!("lost" in reply) || reply.lost.reason !== "STORAGE_FULL" || !ballast.held) return reply;
+  ballast.giveUp();
+  return transact(batch);
+}
+
+function transact({ writes, seen, now }: Batch): Reply {
   try {
     begin.run();
     const outcomes = writes.map((write) => perform(write, now));
@@ -86,7 +102,10 @@ function run({ writes, seen, now }: Batch): Reply {
 
 function perform(write: Write, now: number): Outcome {
   // Items of a send are told apart one by one: all the rest of a write is one item.
-  if (write.verb === "send") return { done: verbs.send(write, now) };
+  if (write.verb === "send") {
+    return { done: ballast.held ? verbs.send(write, now) : write.messages.map(() => ({ refusal: DISK_FULL })) };
+  }
+  if (write.verb === "index" && !ballast.held) return { done: false };
   const verb = verbs[write.verb] as (input: Write, now: number) => unknown;
   return alone(() => verb(write, now));
 }
@@ -117,10 +136,7 @@ function isStorage(error: unknown): boolean {
 
 function storageRefusal(error: unknown): Refusal {
   return codeOf(error) === "SQLITE_FULL"
-    ? {
-        reason: "STORAGE_FULL",
-        advice: "the bus's disk is full, nothing was stored; tell whoever runs it, and repeat later",
-      }
+    ? DISK_FULL
     : {
         reason: "STORE_UNREACHABLE",
         advice:
