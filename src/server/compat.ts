@@ -12,16 +12,14 @@ import {
   SendRequestSchema,
   SendResponseSchema,
 } from "#gen/agentbus/v1/message_bus_pb.js";
-import type { Bus } from "../bus.ts";
 import { BusError } from "../errors.ts";
 import { MAX_REQUEST_BYTES } from "../message.ts";
-import type { PullAnswer } from "../requests.ts";
 import type { Principal } from "../token.ts";
 import { handedOver, jsonAnswer, writeAnswer } from "./answer.ts";
 import { fromFramework } from "./error-codes.ts";
-import type { Logger } from "./log.ts";
 import type { HttpRequest, HttpResponse } from "./one-port.ts";
 import { readBody } from "./read-body.ts";
+import type { MethodParts } from "./rpc.ts";
 import { wirePulled, wireSent } from "./wire.ts";
 
 /** How long a read may take to be written; if the process ends meanwhile, the mail comes back after this. */
@@ -40,11 +38,10 @@ export async function compatSend(
 
 /** `agent` and `query` as they stand in the URL, decoded. */
 export async function compatInbox(
-  bus: Bus,
+  { bus, answers, log }: MethodParts,
   who: Principal,
   { agent, query }: { agent: string; query: URLSearchParams },
   response: HttpResponse,
-  log: Logger,
 ): Promise<void> {
   const gone = new AbortController();
   const handed = handedOver(response).then((whole) => {
@@ -52,25 +49,16 @@ export async function compatInbox(
     return whole;
   });
   const pull = decode(PullInboxRequestSchema, { agent, ...pullFields(query) });
-  const pulled = await bus.pullInbox(who, pull, { gone: gone.signal }, HOLD_MS);
-  const { messages } = encode(PullInboxResponseSchema, wirePulled(pulled)) as { messages: JsonValue };
+  const { lease, ...pulled } = await bus.pullInbox(who, pull, { gone: gone.signal }, HOLD_MS);
+  const { messages } = encode(PullInboxResponseSchema, wirePulled({ lease, ...pulled })) as { messages: JsonValue };
   writeAnswer(response, jsonAnswer(200, { messages }));
-  await settle(bus, who, agent, pulled, await handed, log);
-}
-
-/** READ once all of it was handed to the socket; unread again, without an attempt, when the caller hung up before. */
-async function settle(
-  bus: Bus,
-  who: Principal,
-  agent: string,
-  { lease, messages }: PullAnswer,
-  whole: boolean,
-  log: Logger,
-) {
   if (lease === undefined) return;
   try {
-    if (whole) await bus.ack(who, { agent, leaseId: lease.id, messageIds: messages.map(({ id }) => id) });
-    else await bus.modifyLease(who, { agent, leaseId: lease.id, leaseSeconds: 0, messageIds: [] });
+    // READ once all of it was handed to the socket; unread again, without an attempt, when the caller hung up before.
+    const arrived = await answers.settled(lease.id, handed);
+    const messageIds = pulled.messages.map(({ id }) => id);
+    if (arrived === true) await bus.ack(who, { agent, leaseId: lease.id, messageIds });
+    if (arrived === false) await bus.modifyLease(who, { agent, leaseId: lease.id, leaseSeconds: 0, messageIds: [] });
   } catch (err) {
     log.warn({ err, agent }, "a read that was written could not be settled; its mail comes back when the hold ends");
   }

@@ -1,7 +1,6 @@
 /**
  * Takes every HTTP request to its door and gives every failure a Connect body. It knows paths, not what lies behind them.
  */
-import type { Bus } from "../bus.ts";
 import type { Admission } from "./admission.ts";
 import { isGone, writeAnswer } from "./answer.ts";
 import { compatInbox, compatSend } from "./compat.ts";
@@ -9,10 +8,11 @@ import { errorAnswerOf, HttpError } from "./error-answer.ts";
 import type { Health } from "./health.ts";
 import type { Logger } from "./log.ts";
 import { type HttpRequest, type HttpResponse, headerOf } from "./one-port.ts";
+import type { MethodParts } from "./rpc.ts";
 import type { RpcDoor } from "./rpc-door.ts";
 
 export interface HttpDoorParts {
-  readonly bus: Bus;
+  readonly methods: MethodParts;
   readonly rpc: RpcDoor;
   readonly admission: Admission;
   readonly health: Health;
@@ -28,7 +28,7 @@ export interface HttpDoor {
   readonly active: number;
 }
 
-export function createHttpDoor({ bus, rpc, admission, health, log }: HttpDoorParts): HttpDoor {
+export function createHttpDoor({ methods, rpc, admission, health, log }: HttpDoorParts): HttpDoor {
   let active = 0;
   const handle = (request: HttpRequest, response: HttpResponse): void => {
     active++;
@@ -65,12 +65,12 @@ export function createHttpDoor({ bus, rpc, admission, health, log }: HttpDoorPar
     const who = await admission.admit((name) => headerOf(request, name), request.socket.remoteAddress ?? "");
     if (path === "/api/send") {
       requireMethod(request, "POST");
-      return compatSend(bus, who, request, response);
+      return compatSend(methods, who, request, response);
     }
     const [, encoded] = /^\/api\/inbox\/([^/]+)$/.exec(path) ?? [];
     if (encoded !== undefined) {
       requireMethod(request, "GET");
-      return compatInbox(bus, who, { agent: decode(encoded), query: url.searchParams }, response, log);
+      return compatInbox(methods, who, { agent: decode(encoded), query: url.searchParams }, response);
     }
     throw new HttpError(404, {
       reason: "UNIMPLEMENTED",

@@ -10,6 +10,7 @@ import type { Bus } from "../bus.ts";
 import type { Caller, PullAnswer } from "../requests.ts";
 import type { Principal } from "../token.ts";
 import { toWireError } from "./error-answer.ts";
+import type { LeasedAnswers } from "./leased-answers.ts";
 import type { Logger } from "./log.ts";
 import { callKey } from "./rpc-door.ts";
 import {
@@ -26,7 +27,21 @@ import {
 
 type Methods = ServiceImpl<typeof MessageBus>;
 
-export function messageBusMethods(bus: Bus, log: Logger): Methods {
+export interface MethodParts {
+  readonly bus: Bus;
+  readonly answers: LeasedAnswers;
+  readonly log: Logger;
+}
+
+export function messageBusMethods({ bus, answers, log }: MethodParts): Methods {
+  /** An answer that could not be written whole costs no attempt: what it leased goes back. */
+  async function giveBackIfLost(agent: string, { lease }: PullAnswer, context: HandlerContext): Promise<void> {
+    const answered = context.values.get(callKey)?.answered;
+    if (lease === undefined || answered === undefined) return;
+    if ((await answers.settled(lease.id, answered)) !== false) return;
+    await bus.modifyLease(principalOf(context), { agent, leaseId: lease.id, leaseSeconds: 0, messageIds: [] });
+  }
+
   const methods: Methods = {
     async send(request, context) {
       return wireSent(await bus.send(principalOf(context), traced(request, context)));
@@ -43,7 +58,9 @@ export function messageBusMethods(bus: Bus, log: Logger): Methods {
     },
     async pullInbox(request, context) {
       const pulled = await bus.pullInbox(principalOf(context), request, callerOf(context));
-      if (pulled.lease !== undefined) giveBackIfLost(bus, request.agent, pulled, context, log);
+      giveBackIfLost(request.agent, pulled, context).catch((err: unknown) =>
+        log.warn({ err, agent: request.agent }, "a lost answer's lease could not be given back; it will run out"),
+      );
       return wirePulled(pulled);
     },
     async ack(request, context) {
@@ -59,7 +76,12 @@ export function messageBusMethods(bus: Bus, log: Logger): Methods {
       return { agent: wireAgent(await bus.registerAgent(principalOf(context), request)) };
     },
     async removeAgent(request, context) {
-      return { deadCount: await bus.removeAgent(principalOf(context), request) };
+      const deadCount = await bus.removeAgent(by, request);
+      log.info(
+        { audit: "RemoveAgent", by, agent: request.agent, force: request.force, deadCount },
+        "an agent was removed",
+      );
+      return { deadCount };
     },
     async listAgents(request) {
       const { agents, nextPageToken } = await bus.listAgents(request);
@@ -115,36 +137,6 @@ function principalOf(context: HandlerContext): Principal {
 
 function callerOf(context: HandlerContext): Caller {
   return { gone: context.signal, timeLeftMs: context.timeoutMs() };
-}
-
-/** Answers under way that hand out one lease: more than one when the pull was repeated meanwhile. */
-interface Handing {
-  answers: number;
-  arrived: boolean;
-}
-
-const handings = new Map<string, Handing>();
-
-/** An answer that could not be written whole costs no attempt: what it leased goes back once no other answer has it. */
-function giveBackIfLost(bus: Bus, agent: string, { lease }: PullAnswer, context: HandlerContext, log: Logger): void {
-  const answered = context.values.get(callKey)?.answered;
-  if (lease === undefined || answered === undefined) return;
-  const { id: leaseId } = lease;
-  const handing = handings.get(leaseId) ?? { answers: 0, arrived: false };
-  handings.set(leaseId, handing);
-  handing.answers++;
-  answered
-    .then(async (whole) => {
-      handing.answers--;
-      handing.arrived ||= whole;
-      if (handing.answers > 0) return;
-      handings.delete(leaseId);
-      if (!handing.arrived)
-        await bus.modifyLease(principalOf(context), { agent, leaseId, leaseSeconds: 0, messageIds: [] });
-    })
-    .catch((err: unknown) =>
-      log.warn({ err, agent }, "a lost answer's lease could not be given back; it will run out"),
-    );
 }
 
 const TRACEPARENT = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/;

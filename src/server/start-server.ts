@@ -14,6 +14,7 @@ import { Admission } from "./admission.ts";
 import { malformedAnswer, toWireError } from "./error-answer.ts";
 import { Health } from "./health.ts";
 import { createHttpDoor } from "./http-door.ts";
+import { LeasedAnswers } from "./leased-answers.ts";
 import type { Logger } from "./log.ts";
 import { isLoopback } from "./loopback.ts";
 import { OnePortServer } from "./one-port.ts";
@@ -61,12 +62,13 @@ export async function startServer(settings: Settings, log: Logger): Promise<Runn
     suspicious: (address) => log.warn({ address }, "a wrong token came"),
   });
   const health = new Health(store);
+  const methods = { bus, answers: new LeasedAnswers(), log };
   const rpc = new RpcDoor({
-    routes: (router) => router.service(MessageBus, messageBusMethods(bus, log)),
+    routes: (router) => router.service(MessageBus, messageBusMethods(methods)),
     admission,
     toWireError: (error, what) => toWireError(error, what, log),
   });
-  const door = createHttpDoor({ bus, rpc, admission, health, log });
+  const door = createHttpDoor({ methods, rpc, admission, health, log });
   const server = new OnePortServer({
     handler: door.handle,
     malformed: malformedAnswer,

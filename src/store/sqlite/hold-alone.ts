@@ -2,11 +2,13 @@
  * Makes sure that one bus alone serves a database: a second one would not hear the first one's doorbell. The lock is
  * the operating system's, so kill -9 releases it.
  */
+import { existsSync, realpathSync } from "node:fs";
 import Database from "better-sqlite3";
 
 /** Throws when another process holds it. Closing what it returns lets go. */
 export function holdAlone(path: string): { close(): void } {
-  const lock = new Database(`${path}.lock`, { timeout: 0 });
+  // The lock lies beside the file itself: a symbolic link to it is another name, not another database.
+  const lock = new Database(`${existsSync(path) ? realpathSync(path) : path}.lock`, { timeout: 0 });
   try {
     lock.pragma("journal_mode = memory");
     lock.exec("begin exclusive");

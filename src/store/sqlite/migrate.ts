@@ -26,15 +26,19 @@ function migrations(): Migration[] {
     });
 }
 
-/** Throws for a file of another program and for a database from a newer agentbus, and then changes nothing. */
-export function migrate(db: Database): void {
-  const all = migrations();
-  const found = db.pragma("user_version", { simple: true }) as number;
+/** Throws for a file of another program; changes nothing. */
+export function assertOurs(db: Database): void {
   const application = db.pragma("application_id", { simple: true }) as number;
   const empty = db.prepare("select count(*) from sqlite_schema").pluck().get() === 0;
   if (application !== APPLICATION_ID && !(empty && application === 0)) {
     throw new Error(`${db.name} is not a database of agentbus; name another file`);
   }
+}
+
+/** Throws for a database from a newer agentbus, and then changes nothing. */
+export function migrate(db: Database): void {
+  const all = migrations();
+  const found = db.pragma("user_version", { simple: true }) as number;
   if (found > all.length) {
     throw new Error(
       `${db.name} has schema version ${found}, this agentbus knows only ${all.length}: it was written by a newer one; start that, or restore a backup from before the upgrade`,

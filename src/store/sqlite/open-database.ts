@@ -3,6 +3,7 @@
  * the bus promises. It knows nothing of tables.
  */
 import Database from "better-sqlite3";
+import { assertOurs } from "./migrate.ts";
 
 export type { Database } from "better-sqlite3";
 
@@ -16,19 +17,28 @@ const FULL = 2;
 
 /** The writing connection. Creates the file. */
 export function openForWriting(path: string): Database.Database {
-  const db = new Database(path, { timeout: BUSY_TIMEOUT_MS });
-  return configured(db, path);
+  return configured(open(path, false), path);
 }
 
 /** A connection that only reads. The file must be there. */
 export function openForReading(path: string): Database.Database {
-  const db = new Database(path, { readonly: true, timeout: BUSY_TIMEOUT_MS });
-  return configured(db, path);
+  return configured(open(path, true), path);
+}
+
+function open(path: string, readonly: boolean): Database.Database {
+  try {
+    return new Database(path, { readonly, timeout: BUSY_TIMEOUT_MS });
+  } catch (cause) {
+    // SQLite does not say which file.
+    throw new Error(`${path} can't be opened: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+  }
 }
 
 function configured(db: Database.Database, path: string): Database.Database {
   try {
     assertRecent(db.prepare("select sqlite_version()").pluck().get() as string);
+    // Before WAL mode, which is written into the file: somebody else's is left as it is.
+    assertOurs(db);
     const mode = db.readonly
       ? db.pragma("journal_mode", { simple: true })
       : db.pragma("journal_mode = wal", { simple: true });
