@@ -26,7 +26,7 @@ import { wirePulled, wireSent } from "./wire.ts";
 const HOLD_MS = 60_000;
 
 export async function compatSend(
-  bus: Bus,
+  { bus }: MethodParts,
   who: Principal,
   request: HttpRequest,
   response: HttpResponse,

@@ -76,6 +76,7 @@ export function messageBusMethods({ bus, answers, log }: MethodParts): Methods {
       return { agent: wireAgent(await bus.registerAgent(principalOf(context), request)) };
     },
     async removeAgent(request, context) {
+      const by = principalOf(context);
       const deadCount = await bus.removeAgent(by, request);
       log.info(
         { audit: "RemoveAgent", by, agent: request.agent, force: request.force, deadCount },
