@@ -6,7 +6,7 @@ import type { Agent } from "../../message.ts";
 import type { AgentQuery, Page } from "../../store.ts";
 import type { AgentNames } from "./agent-names.ts";
 import { IS_ALIVE } from "./delivery-state.ts";
-import type { Died, Dying } from "./dying.ts";
+import { type Died, DueReader, type Dying } from "./dying.ts";
 import type { Database } from "./open-database.ts";
 
 interface Row {
@@ -19,41 +19,54 @@ interface Row {
   readonly dead: number;
 }
 
-/** Parameters :now and :maxAttempts. Dead counts what is written DEAD and what is due to be. */
-const AGENT = `
-  select a.name, a.description, a.registered_at, a.last_seen_at,
-    (select count(*) from deliveries d indexed by deliveries_waiting
-      where d.inbox = a.id and d.state = 1 and ${IS_ALIVE}) as unread,
-    (select m.at from deliveries d indexed by deliveries_waiting cross join messages m on m.seq = d.message
-      where d.inbox = a.id and d.state = 1 and ${IS_ALIVE} order by d.seq limit 1) as oldest,
-    (select count(*) from deliveries d indexed by deliveries_dead where d.inbox = a.id and d.state = 4)
-    + (select count(*) from deliveries d indexed by deliveries_waiting
-      where d.inbox = a.id and d.state = 1 and not ${IS_ALIVE}) as dead
-  from agents a`;
+/** When something is due to be DEAD: every waiting delivery is looked at. Parameters :now and :maxAttempts. */
+const COUNTED = `
+  (select count(*) from deliveries d indexed by deliveries_waiting
+    where d.inbox = a.id and d.state = 1 and ${IS_ALIVE}) as unread,
+  (select count(*) from deliveries d indexed by deliveries_waiting
+    where d.inbox = a.id and d.state = 1 and not ${IS_ALIVE}) as due`;
+
+/** When nothing is, which is nearly always: what waits is unread, however much it is. */
+const KNOWN = "a.waiting as unread, 0 as due";
+
+const agentQuery = (counts: string, condition: string) => `
+  select name, description, registered_at, last_seen_at, unread, dead + due as dead, oldest from (
+    select a.*, ${counts},
+      (select m.at from deliveries d indexed by deliveries_waiting cross join messages m on m.seq = d.message
+        where d.inbox = a.id and d.state = 1 and ${IS_ALIVE} order by d.seq limit 1) as oldest,
+      (select count(*) from deliveries d indexed by deliveries_dead where d.inbox = a.id and d.state = 4) as dead
+    from agents a where ${condition})`;
+
+const ON_PAGE = `a.name > :after
+  and (a.registered_at is not null or (:includeUnregistered
+    and exists (select 1 from deliveries d indexed by deliveries_waiting where d.inbox = a.id and d.state = 1)))
+  and (:text = '' or instr(a.name, :text) > 0 or instr(lower_case(a.description), :text) > 0)
+  order by a.name limit :limit`;
 
 export class AgentReader {
+  readonly #due: DueReader;
   readonly #one;
   readonly #page;
 
   constructor(db: Database) {
+    this.#due = new DueReader(db);
     // SQLite's own lower() knows only ASCII.
     db.function("lower_case", { deterministic: true }, (text) => String(text).toLowerCase());
-    this.#one = db.prepare(`${AGENT} where a.name = :name`);
-    this.#page = db.prepare(`${AGENT}
-      where a.name > :after
-        and (a.registered_at is not null or (:includeUnregistered
-          and exists (select 1 from deliveries d indexed by deliveries_waiting where d.inbox = a.id and d.state = 1)))
-        and (:text = '' or instr(a.name, :text) > 0 or instr(lower_case(a.description), :text) > 0)
-      order by a.name limit :limit`);
+    const prepare = (condition: string) => ({
+      counted: db.prepare(agentQuery(COUNTED, condition)),
+      known: db.prepare(agentQuery(KNOWN, condition)),
+    });
+    this.#one = prepare("a.name = :name");
+    this.#page = prepare(ON_PAGE);
   }
 
   agent(name: string, now: number, maxAttempts: number): Agent | undefined {
-    const row = this.#one.get({ name, now, maxAttempts }) as Row | undefined;
+    const row = this.#one[this.#counts(now, maxAttempts)].get({ name, now, maxAttempts }) as Row | undefined;
     return row && agentOf(row);
   }
 
   list(query: AgentQuery, now: number, maxAttempts: number): Page<Agent> {
-    const rows = this.#page.all({
+    const rows = this.#page[this.#counts(now, maxAttempts)].all({
       now,
       maxAttempts,
       after: query.after ?? "",
@@ -63,6 +76,10 @@ export class AgentReader {
     }) as Row[];
     const items = rows.slice(0, query.limit).map(agentOf);
     return { items, next: rows.length > query.limit ? items.at(-1)?.name : undefined };
+  }
+
+  #counts(now: number, maxAttempts: number): "counted" | "known" {
+    return this.#due.any(now, maxAttempts) ? "counted" : "known";
   }
 }
 
