@@ -3,10 +3,10 @@
  * short transactions of its own; the bus sees them with its next call.
  */
 import { randomBytes } from "node:crypto";
-import { mkdirSync } from "node:fs";
-import { dirname, resolve } from "node:path";
+import { resolve } from "node:path";
 import { hashToken, newToken, type TokenRecord } from "../token.ts";
 import { parseStoreUrl } from "./open-store.ts";
+import { makeFolderOf } from "./sqlite/make-folder.ts";
 import { migrate } from "./sqlite/migrate.ts";
 import { openForWriting } from "./sqlite/open-database.ts";
 import { TokenReader, TokenWriter } from "./sqlite/tokens.ts";
@@ -22,7 +22,7 @@ export interface TokenBook {
 
 export function openTokenBook(storeUrl: string): TokenBook {
   const path = resolve(parseStoreUrl(storeUrl).path);
-  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  makeFolderOf(path);
   const db = openForWriting(path);
   migrate(db);
   const reader = new TokenReader(db);

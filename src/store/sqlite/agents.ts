@@ -39,7 +39,8 @@ const agentQuery = (counts: string, condition: string) => `
 
 const ON_PAGE = `a.name > :after
   and (a.registered_at is not null or (:includeUnregistered
-    and exists (select 1 from deliveries d indexed by deliveries_waiting where d.inbox = a.id and d.state = 1)))
+    and exists (select 1 from deliveries d indexed by deliveries_waiting
+      where d.inbox = a.id and d.state = 1 and ${IS_ALIVE})))
   and (:text = '' or instr(a.name, :text) > 0 or instr(lower_case(a.description), :text) > 0)
   order by a.name limit :limit`;
 

@@ -2,8 +2,7 @@
  * The Store on one SQLite file: writes go in groups to a thread of their own, reads are short and run here. It knows the
  * verbs, not their SQL.
  */
-import { mkdirSync } from "node:fs";
-import { dirname, resolve } from "node:path";
+import { resolve } from "node:path";
 import { BusError, type Refusal } from "../../errors.ts";
 import { type Agent, ALL, type MessageView } from "../../message.ts";
 import type {
@@ -26,6 +25,7 @@ import { AgentReader } from "./agents.ts";
 import { DueReader } from "./dying.ts";
 import { HistoryReader } from "./history.ts";
 import { InboxReader } from "./inbox.ts";
+import { makeFolderOf } from "./make-folder.ts";
 import { MessageReader } from "./messages.ts";
 import { type Database, openForReading } from "./open-database.ts";
 import { TokenReader } from "./tokens.ts";
@@ -42,7 +42,7 @@ const RETAIN_SLICE = 200;
 
 export async function openSqliteStore(path: string, options: StoreOptions): Promise<Store> {
   const file = resolve(path);
-  mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+  makeFolderOf(file);
   const writer = await Writer.open({ path: file, policy: options.policy, now: options.clock() });
   try {
     return new SqliteStore(writer, openForReading(file), options);
