@@ -1,6 +1,6 @@
 /**
- * What is measured on a bus: Sends, batches, leases with acks; and the same calls on the bare server. Everything that a
- * round stores in the workers' inboxes the round takes out again.
+ * What is measured on a bus: Sends, batches, leases with acks; and the same calls on the bare server. Batches fill the
+ * inboxes that leases empty, so a phase of leases goes after one of batches.
  */
 import { LightConnection } from "./light-connection.ts";
 import { BATCH_SIZE, RECIPIENTS, recipientName, sendRequest } from "./mail.ts";
@@ -23,41 +23,52 @@ export interface BusPhases {
 }
 
 /** Registers everyone first: mail to a name that nobody knows takes another path. */
-export async function busPhases({ port, pid }: Server, label = ""): Promise<BusPhases> {
-  await register(
-    port,
-    Array.from({ length: RECIPIENTS }, (_, i) => recipientName(i)),
-  );
-  await register(
-    port,
-    Array.from({ length: WORKERS }, (_, i) => workerName(i)),
-  );
-  const connections = await LightConnection.openMany(port, Math.max(...SENDERS));
-  const phase = (name: string, callers: Caller[], callsEach = 1): Phase => ({
-    name: `${label}${name}`,
-    run: (ms) => measureCalls({ callers, callsEach, pid }, ms),
-  });
+export async function busPhases(server: Server, label = ""): Promise<BusPhases> {
+  const recipients = Array.from({ length: RECIPIENTS }, (_, i) => recipientName(i));
+  const workers = Array.from({ length: WORKERS }, (_, i) => workerName(i));
+  await register(server.port, [...recipients, ...workers]);
+  const phase = (name: string, count: number, caller: MakeCaller, callsEach = 1) =>
+    callPhase(server, { name: `${label}${name}`, count, caller, callsEach, chores: true });
   return {
-    sends: SENDERS.map((count) => phase(`Send, ${many(count, "sender")}`, connections.slice(0, count).map(sender))),
-    batches: phase(
-      `SendBatch of ${BATCH_SIZE}, ${many(BATCH_SENDERS, "sender")}`,
-      connections.slice(0, BATCH_SENDERS).map(batchSender),
-    ),
-    leases: phase(
-      `lease ${LEASED_AT_ONCE} + Ack, ${many(WORKERS, "worker")}`,
-      connections.slice(0, WORKERS).map(worker),
-      2,
-    ),
+    sends: SENDERS.map((count) => phase(`Send, ${many(count, "sender")}`, count, sender)),
+    batches: phase(`SendBatch of ${BATCH_SIZE}, ${many(BATCH_SENDERS, "sender")}`, BATCH_SENDERS, batchSender),
+    leases: phase(`lease ${LEASED_AT_ONCE} + Ack, ${many(WORKERS, "worker")}`, WORKERS, worker, 2),
   };
 }
 
 /** The same requests, answered by nobody in particular. */
-export async function barePhases({ port, pid }: Server): Promise<Phase[]> {
-  const connections = await LightConnection.openMany(port, Math.max(...SENDERS));
-  return SENDERS.map((count) => ({
-    name: `bare HTTP, ${many(count, "connection")}`,
-    run: (ms) => measureCalls({ callers: connections.slice(0, count).map(sender), callsEach: 1, pid }, ms),
-  }));
+export function barePhases(server: Server): Phase[] {
+  return SENDERS.map((count) =>
+    callPhase(server, {
+      name: `bare HTTP, ${many(count, "connection")}`,
+      count,
+      caller: sender,
+      callsEach: 1,
+      chores: false,
+    }),
+  );
+}
+
+type MakeCaller = (connection: LightConnection, number: number) => Caller;
+
+interface CallPhase {
+  readonly name: string;
+  /** Of callers, each with a connection of its own. */
+  readonly count: number;
+  readonly caller: MakeCaller;
+  readonly callsEach: number;
+  readonly chores: boolean;
+}
+
+/** Connections live no longer than their phase: servers close idle ones. */
+function callPhase({ port, pid }: Server, { name, count, caller, callsEach, chores }: CallPhase): Phase {
+  const run = async (ms: number) => {
+    const connections = await LightConnection.openMany(port, count);
+    const sample = await measureCalls({ callers: connections.map(caller), callsEach, pid, chores }, ms);
+    for (const connection of connections) connection.close();
+    return sample;
+  };
+  return { name, run };
 }
 
 export async function register(port: number, names: readonly string[]): Promise<void> {

@@ -2,6 +2,7 @@
  * `npm run bench`: measures a bus beside the limits of the machine it runs on, prints a table. Nothing is left behind.
  */
 import { writeFileSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
 import { barePhases, busPhases } from "./bus-phases.ts";
 import { LightConnection } from "./light-connection.ts";
 import { machineFacts } from "./machine-facts.ts";
@@ -15,6 +16,7 @@ import { measureWaiting, type WaitingSample } from "./waiting-pulls.ts";
 import { Workplace } from "./workplace.ts";
 
 const EXIT_USAGE = 2;
+const LAST_WORDS_MS = 200;
 
 async function measure(options: Options, progress: Progress): Promise<Results> {
   const workplace = new Workplace(options.folder);
@@ -27,7 +29,7 @@ async function measure(options: Options, progress: Progress): Promise<Results> {
 
   const bus = await busPhases(server);
   const other = otherServer && (await busPhases(otherServer, "other: "));
-  const bare = await barePhases(bareServer);
+  const bare = barePhases(bareServer);
   // Neighbours in a round are what is compared; a phase of leases takes out what the batches before it put in.
   const ofBus = [bus, ...(other ? [other] : [])];
   const sends = bare.flatMap((limit, i) => [
@@ -74,7 +76,11 @@ async function main(): Promise<void> {
   }
   if (options === undefined) return void process.stdout.write(HELP);
   const progress = new Progress();
-  const results = await measure(options, progress).finally(() => progress.done());
+  const results = await measure(options, progress).finally(async () => {
+    progress.done();
+    // Should a server have failed, its connections end first; what it has to say comes a moment later.
+    await sleep(LAST_WORDS_MS);
+  });
   process.stdout.write(`${report(results)}\n`);
   if (options.json !== undefined) writeSamples(options.json, results);
 }

@@ -3,6 +3,7 @@
  * they call.
  */
 import { type CpuTime, cpuTime } from "./process-usage.ts";
+import { settle } from "./settle.ts";
 import { quantile } from "./statistics.ts";
 
 /** Takes one turn; resolves to how many messages that was, undefined: there is nothing left to do. */
@@ -17,7 +18,7 @@ export interface Sample {
   /** Of one turn of a caller. */
   readonly p50Ms: number | undefined;
   readonly p99Ms: number | undefined;
-  /** Of the server, for one message. */
+  /** Of the server, for one message, with what it puts off until later. */
   readonly cpu: CpuTime | undefined;
 }
 
@@ -27,10 +28,12 @@ export interface Load {
   readonly callsEach: number;
   /** The server's. */
   readonly pid: number;
+  /** It puts work off until later, which counts as well. */
+  readonly chores: boolean;
 }
 
 /** Until `ms` are over, or until one caller has nothing left to do. */
-export async function measureCalls({ callers, callsEach, pid }: Load, ms: number): Promise<Sample> {
+export async function measureCalls({ callers, callsEach, pid, chores }: Load, ms: number): Promise<Sample> {
   const latencies: number[] = [];
   let messages = 0;
   const cpuBefore = cpuTime(pid);
@@ -53,6 +56,7 @@ export async function measureCalls({ callers, callsEach, pid }: Load, ms: number
     }),
   );
   const seconds = (now - start) / 1000;
+  if (chores) await settle(pid);
   const cpuAfter = cpuTime(pid);
   if (messages === 0) throw new Error("nothing was done: there was nothing to do");
   return {

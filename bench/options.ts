@@ -1,8 +1,11 @@
 /**
  * The benchmark's command line: what it accepts and how it explains itself.
  */
+import { existsSync } from "node:fs";
 import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { MAIN } from "./start-servers.ts";
 
 export interface Options {
   readonly rounds: number;
@@ -45,8 +48,11 @@ export function readOptions(args: string[]): Options | undefined {
     },
   });
   if (values.help) return undefined;
+  const { folder, against } = values;
+  if (!existsSync(folder)) throw new Error(`--folder ${folder} is not there`);
+  if (against !== undefined && !existsSync(join(against, MAIN))) throw new Error(`--against ${against} has no ${MAIN}`);
   const length = values.quick
-    ? { rounds: 1, phaseMs: 700, waitingRounds: 1 }
-    : { rounds: 5, phaseMs: 1200, waitingRounds: 3 };
-  return { ...length, folder: values.folder, json: values.json, against: values.against };
+    ? { rounds: 1, phaseMs: 500, waitingRounds: 1 }
+    : { rounds: 5, phaseMs: 1000, waitingRounds: 3 };
+  return { ...length, folder, json: values.json, against };
 }

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { v7 as uuidv7 } from "uuid";
 import { migrate } from "#dist/store/sqlite/migrate.js";
 import { openForWriting } from "#dist/store/sqlite/open-database.js";
-import { BATCH_SIZE, BODY, RECIPIENTS, recipientName, SUBJECT } from "./mail.ts";
+import { BATCH_SIZE, body, RECIPIENTS, recipientName, SUBJECT } from "./mail.ts";
 import type { Sample } from "./measure-calls.ts";
 import type { Phase } from "./phases.ts";
 import { quantile } from "./statistics.ts";
@@ -42,7 +42,7 @@ export function rawInserts(folder: string): RawInserts {
     const recipient = agents[SENDERS + (count % RECIPIENTS)];
     const id = uuidv7();
     const now = Date.now();
-    const { lastInsertRowid } = insertMessage.run(id, sender, recipient, SUBJECT, BODY, now);
+    const { lastInsertRowid } = insertMessage.run(id, sender, recipient, SUBJECT, body(count), now);
     insertDelivery.run(lastInsertRowid, recipient);
     insertKey.run(sender, `${id}-${count}`, hash, id, now);
   };

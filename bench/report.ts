@@ -54,7 +54,7 @@ function notes({ samples, bare, other }: Results): string {
   return [
     `Server CPU is for one message. The load comes from one process, which can make ${rate(fastest)} calls/s or more.`,
     `Latency is one call's; "lease ${LEASED_AT_ONCE} + Ack": of both calls and their two commits, ${WORKERS} in flight; batches: ${BATCH_SENDERS} in flight.`,
-    "× bare HTTP compares calls, × raw messages: with single inserts, and with a hundred in a transaction.",
+    "× bare HTTP compares calls, × raw messages: with inserts one in a transaction (its calls/s), and a hundred.",
     ...(other ? ["× other: this build over the other one."] : []),
   ].join("\n");
 }
@@ -89,7 +89,7 @@ function wakeUpTable(waiting: readonly WaitingSample[]): string {
       "p99",
       "wake-ups",
     ],
-    row("look", "it looks"),
+    row("look", "it looks (below 0: before the sender)"),
     row("lease", "it leases: one more commit"),
   ]);
 }

@@ -1,8 +1,10 @@
 /**
  * Starts the servers that are measured, each in a process of its own: a bus as users start it, and the bare HTTP server.
  */
-import { type ChildProcess, spawn } from "node:child_process";
-import { join } from "node:path";
+import { spawn } from "node:child_process";
+import { dirname, join } from "node:path";
+import type { Readable } from "node:stream";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Workplace } from "./workplace.ts";
 
 export interface Server {
@@ -12,14 +14,27 @@ export interface Server {
 }
 
 const START_MS = 15_000;
-const PACKAGE = new URL("..", import.meta.url).pathname;
-const BARE_SERVER = new URL("bare-server.ts", import.meta.url).pathname;
+/** Kept of what a server writes on stderr. */
+const LOG_CHARACTERS = 10_000;
+/** What users start, in a built package. */
+export const MAIN = "dist/cli/main.js";
+const PACKAGE = dirname(import.meta.dirname);
+const BARE_SERVER = join(import.meta.dirname, "bare-server.ts");
 
 /** A bus on a new database, without a rate limit; `from`: the folder of another build. */
 export function startBus(workplace: Workplace, name: string, from = PACKAGE): Promise<Server> {
   const store = `sqlite:${join(workplace.newFolder(name), "bus.db")}`;
-  const main = join(from, "dist/cli/main.js");
-  return start(workplace, [main, "serve", "--port", "0", "--rate-limit", "off", "--store", store, "--json"]);
+  return start(workplace, [
+    join(from, MAIN),
+    "serve",
+    "--port",
+    "0",
+    "--rate-limit",
+    "off",
+    "--store",
+    store,
+    "--json",
+  ]);
 }
 
 /** Answers every request with this JSON. */
@@ -34,40 +49,41 @@ async function start(workplace: Workplace, args: string[]): Promise<Server> {
     env: { PATH: process.env["PATH"] },
   });
   workplace.keep(child);
-  const ended = new Promise<void>((resolve) => child.once("exit", () => resolve()));
-  const url = await urlOf(child);
-  let expected = false;
-  void ended.then(() => {
-    if (!expected) process.stderr.write(`\n${args[0]} ended by itself, with ${child.exitCode ?? child.signalCode}\n`);
+  let log = "";
+  child.stderr.on("data", (chunk: Buffer) => {
+    if (log.length < LOG_CHARACTERS) log += chunk.toString();
   });
+  let stopping = false;
+  const ended = new Promise<void>((resolve) => {
+    child.once("close", (code, signal) => {
+      resolve();
+      if (!stopping) process.stderr.write(`\n${args[0]} ended by itself (${code ?? signal}):\n${log}`);
+    });
+  });
+  const url = await Promise.race([
+    urlOf(child.stdout),
+    ended.then(() => undefined),
+    sleep(START_MS, undefined, { ref: false }),
+  ]);
+  if (url === undefined) throw new Error(`${args[0]} does not listen`);
   return {
     port: Number(new URL(url).port),
     pid: child.pid as number,
     stop: () => {
-      expected = true;
+      stopping = true;
       child.kill("SIGTERM");
       return ended;
     },
   };
 }
 
-function urlOf(child: ChildProcess): Promise<string> {
-  return new Promise((resolve, reject) => {
+function urlOf(stdout: Readable): Promise<string> {
+  return new Promise((resolve) => {
     let out = "";
-    let log = "";
-    const fail = (why: string) => reject(new Error(`${child.spawnargs.slice(0, 3).join(" ")} ${why}: ${log}`));
-    const late = setTimeout(() => fail(`does not listen after ${START_MS / 1000} s`), START_MS);
-    child.once("error", reject);
-    child.once("exit", () => fail("ended before it listened"));
-    child.stderr?.on("data", (chunk: Buffer) => {
-      if (log.length < 10_000) log += chunk.toString();
-    });
-    child.stdout?.on("data", (chunk: Buffer) => {
+    stdout.on("data", (chunk: Buffer) => {
       out += chunk.toString();
       const url = /"url": *"([^"]+)"/.exec(out)?.[1];
-      if (url === undefined) return;
-      clearTimeout(late);
-      resolve(url);
+      if (url !== undefined) resolve(url);
     });
   });
 }

@@ -17,28 +17,30 @@ import { MAX_REQUEST_BYTES } from "../message.ts";
 import type { Principal } from "../token.ts";
 import { handedOver, jsonAnswer, writeAnswer } from "./answer.ts";
 import { fromFramework } from "./error-codes.ts";
-import type { HttpRequest, HttpResponse } from "./one-port.ts";
+import { type HttpRequest, type HttpResponse, headerOf } from "./one-port.ts";
 import { readBody } from "./read-body.ts";
 import type { MethodParts } from "./rpc.ts";
+import { traced } from "./trace.ts";
 import { wirePulled, wireSent } from "./wire.ts";
 
 /** How long a read may take to be written; if the process ends meanwhile, the mail comes back after this. */
 const HOLD_MS = 60_000;
 
 export async function compatSend(
-  { bus }: MethodParts,
+  { bus, load }: MethodParts,
   who: Principal,
   request: HttpRequest,
   response: HttpResponse,
 ): Promise<void> {
   const { timestamp: _, ...fields } = parseObject(await readBody(request, MAX_REQUEST_BYTES));
-  const sent = await bus.send(who, decode(SendRequestSchema, fields));
+  const message = traced(decode(SendRequestSchema, fields), headerOf(request, "traceparent"));
+  const sent = await load.during(() => bus.send(who, message));
   writeAnswer(response, jsonAnswer(200, encode(SendResponseSchema, wireSent(sent))));
 }
 
 /** `agent` and `query` as they stand in the URL, decoded. */
 export async function compatInbox(
-  { bus, answers, log }: MethodParts,
+  { bus, answers, load, log }: MethodParts,
   who: Principal,
   { agent, query }: { agent: string; query: URLSearchParams },
   response: HttpResponse,
@@ -49,7 +51,7 @@ export async function compatInbox(
     return whole;
   });
   const pull = decode(PullInboxRequestSchema, { agent, ...pullFields(query) });
-  const { lease, ...pulled } = await bus.pullInbox(who, pull, { gone: gone.signal }, HOLD_MS);
+  const { lease, ...pulled } = await load.during(() => bus.pullInbox(who, pull, { gone: gone.signal }, HOLD_MS));
   const { messages } = encode(PullInboxResponseSchema, wirePulled({ lease, ...pulled })) as { messages: JsonValue };
   writeAnswer(response, jsonAnswer(200, { messages }));
   if (lease === undefined) return;

@@ -7,7 +7,7 @@ import { compatInbox, compatSend } from "./compat.ts";
 import { errorAnswerOf, HttpError } from "./error-answer.ts";
 import type { Health } from "./health.ts";
 import type { Logger } from "./log.ts";
-import { type HttpRequest, type HttpResponse, headerOf } from "./one-port.ts";
+import { type HttpHandler, type HttpRequest, type HttpResponse, headerOf } from "./one-port.ts";
 import type { MethodParts } from "./rpc.ts";
 import type { RpcDoor } from "./rpc-door.ts";
 
@@ -22,22 +22,13 @@ export interface HttpDoorParts {
 /** A host with an optional port, or an address in brackets: what a URL can be made of (RFC 9110, 7.2). */
 const AUTHORITY = /^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._~%!$&'()*+,;=-]+)(:\d{0,5})?$/;
 
-export interface HttpDoor {
-  readonly handle: (request: HttpRequest, response: HttpResponse) => void;
-  /** Calls that are not answered yet. */
-  readonly active: number;
-}
-
-export function createHttpDoor({ methods, rpc, admission, health, log }: HttpDoorParts): HttpDoor {
-  let active = 0;
-  const handle = (request: HttpRequest, response: HttpResponse): void => {
-    active++;
+export function createHttpDoor({ methods, rpc, admission, health, log }: HttpDoorParts): HttpHandler {
+  return (request: HttpRequest, response: HttpResponse): void => {
     const began = performance.now();
     // An error of a connection has nowhere to go: its call ends by "close". Without a listener it would end the process.
     request.on("error", () => undefined);
     response.on("error", () => undefined);
     response.once("close", () => {
-      active--;
       const { method, url } = request;
       const path = url?.split("?", 1)[0];
       log.debug({ method, path, status: response.statusCode, ms: Math.round(performance.now() - began) }, "request");
@@ -46,12 +37,6 @@ export function createHttpDoor({ methods, rpc, admission, health, log }: HttpDoo
       if (!isGone(response))
         writeAnswer(response, errorAnswerOf(error, `${request.method} ${request.url?.split("?", 1)[0]}`, log));
     });
-  };
-  return {
-    handle,
-    get active() {
-      return active;
-    },
   };
 
   async function serve(request: HttpRequest, response: HttpResponse): Promise<void> {

@@ -10,8 +10,8 @@ const BODY_MS = 30_000;
 /** Bytes drained after a refusal before the connection is cut. */
 const DRAIN_BYTES = 64 * 1024 * 1024;
 
-/** Throws REQUEST_TOO_LARGE, DEADLINE_EXCEEDED, CANCELED. */
-export function readBody(request: HttpRequest, maxBytes: number): Promise<Buffer> {
+/** `framing`: bytes that may come besides the request itself. Throws REQUEST_TOO_LARGE, DEADLINE_EXCEEDED, CANCELED. */
+export function readBody(request: HttpRequest, maxBytes: number, framing = 0): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let size = 0;
@@ -37,7 +37,7 @@ export function readBody(request: HttpRequest, maxBytes: number): Promise<Buffer
       size += chunk.length;
       if (refused) {
         if (size > DRAIN_BYTES) request.destroy();
-      } else if (size > maxBytes) refuse(tooLarge(size));
+      } else if (size > maxBytes + framing) refuse(tooLarge(size));
       else chunks.push(chunk);
     });
     request.once("end", () => {
@@ -48,6 +48,6 @@ export function readBody(request: HttpRequest, maxBytes: number): Promise<Buffer
     request.once("error", gone);
     request.once("close", gone); // after "end" it changes nothing any more
     const announced = Number(request.headers["content-length"] ?? 0);
-    if (announced > maxBytes) refuse(tooLarge(announced));
+    if (announced > maxBytes + framing) refuse(tooLarge(announced));
   });
 }

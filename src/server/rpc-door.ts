@@ -51,7 +51,7 @@ const jsonOptions = {
 };
 
 /** gRPC puts five bytes before a message. */
-const MAX_FRAMED_BYTES = MAX_REQUEST_BYTES + 5;
+const FRAMING_BYTES = 5;
 
 export interface RpcDoorOptions {
   readonly routes: (router: ConnectRouter) => void;
@@ -163,7 +163,7 @@ function unframed({ status }: UniversalServerResponse, request: HttpRequest, han
 /** Read when connect-es asks for it: after the gate. */
 async function* wholeBody(request: HttpRequest, call: Call): AsyncGenerator<Uint8Array> {
   try {
-    yield await readBody(request, MAX_FRAMED_BYTES);
+    yield await readBody(request, MAX_REQUEST_BYTES, FRAMING_BYTES);
   } catch (error) {
     call.judged = true;
     throw error instanceof BusError ? toConnectError(error) : error;

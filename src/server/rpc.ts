@@ -11,8 +11,10 @@ import type { Caller, PullAnswer } from "../requests.ts";
 import type { Principal } from "../token.ts";
 import { toWireError } from "./error-answer.ts";
 import type { LeasedAnswers } from "./leased-answers.ts";
+import type { Load } from "./load.ts";
 import type { Logger } from "./log.ts";
 import { callKey } from "./rpc-door.ts";
+import { traced } from "./trace.ts";
 import {
   domainBox,
   wireAgent,
@@ -30,10 +32,11 @@ type Methods = ServiceImpl<typeof MessageBus>;
 export interface MethodParts {
   readonly bus: Bus;
   readonly answers: LeasedAnswers;
+  readonly load: Load;
   readonly log: Logger;
 }
 
-export function messageBusMethods({ bus, answers, log }: MethodParts): Methods {
+export function messageBusMethods({ bus, answers, load, log }: MethodParts): Methods {
   /** An answer that could not be written whole costs no attempt: what it leased goes back. */
   async function giveBackIfLost(agent: string, { lease }: PullAnswer, context: HandlerContext): Promise<void> {
     const answered = context.values.get(callKey)?.answered;
@@ -44,17 +47,17 @@ export function messageBusMethods({ bus, answers, log }: MethodParts): Methods {
 
   const methods: Methods = {
     async send(request, context) {
-      return wireSent(await bus.send(principalOf(context), traced(request, context)));
+      return wireSent(await bus.send(principalOf(context), traced(request, traceOf(context))));
     },
     async sendBatch({ requests }, context) {
       const outcomes = await bus.sendBatch(
         principalOf(context),
-        requests.map((request) => traced(request, context)),
+        requests.map((request) => traced(request, traceOf(context))),
       );
       return { results: outcomes.map(wireBatchResult) };
     },
     async broadcast(request, context) {
-      return wireBroadcast(await bus.broadcast(principalOf(context), traced(request, context)));
+      return wireBroadcast(await bus.broadcast(principalOf(context), traced(request, traceOf(context))));
     },
     async pullInbox(request, context) {
       const pulled = await bus.pullInbox(principalOf(context), request, callerOf(context));
@@ -109,11 +112,11 @@ export function messageBusMethods({ bus, answers, log }: MethodParts): Methods {
       return { ...rest, receipts: receipts.map(wireReceipt) };
     },
   };
-  return guarded(methods, log);
+  return guarded(methods, load, log);
 }
 
-/** Every method, with refusals and defects in their wire form. */
-function guarded(methods: Methods, log: Logger): Methods {
+/** Every method, counted while it runs, with refusals and defects in their wire form. */
+function guarded(methods: Methods, load: Load, log: Logger): Methods {
   type Method = (request: unknown, context: HandlerContext) => Promise<unknown>;
   const wrapped = Object.entries(methods as unknown as Record<string, Method>).map(([name, method]) => [
     name,
@@ -121,7 +124,7 @@ function guarded(methods: Methods, log: Logger): Methods {
       const call = context.values.get(callKey);
       if (call !== undefined) call.judged = true;
       try {
-        return await method(request, context);
+        return await load.during(() => method(request, context));
       } catch (error) {
         throw toWireError(error, context.method.name, log);
       }
@@ -140,11 +143,6 @@ function callerOf(context: HandlerContext): Caller {
   return { gone: context.signal, timeLeftMs: context.timeoutMs() };
 }
 
-const TRACEPARENT = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/;
-
-/** A trace goes on through the message: its own traceparent, or else the header's if that is one (W3C Trace Context). */
-function traced<R extends { traceparent?: string | undefined }>(request: R, context: HandlerContext): R {
-  if (request.traceparent !== undefined) return request;
-  const header = context.requestHeader.get("traceparent");
-  return header !== null && TRACEPARENT.test(header) ? { ...request, traceparent: header } : request;
+function traceOf(context: HandlerContext): string | undefined {
+  return context.requestHeader.get("traceparent") ?? undefined;
 }

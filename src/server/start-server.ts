@@ -15,6 +15,7 @@ import { malformedAnswer, toWireError } from "./error-answer.ts";
 import { Health } from "./health.ts";
 import { createHttpDoor } from "./http-door.ts";
 import { LeasedAnswers } from "./leased-answers.ts";
+import { Load } from "./load.ts";
 import type { Logger } from "./log.ts";
 import { isLoopback } from "./loopback.ts";
 import { OnePortServer } from "./one-port.ts";
@@ -53,24 +54,24 @@ export async function startServer(settings: Settings, log: Logger): Promise<Runn
   const newId = () => newMessageId(clock());
   const housekeeping = new Housekeeping(store, (err, chore) => log.error({ err, chore }, "a chore failed"));
   const bus = new Bus({ store, doorbell, clock, newId, limits: settings });
+  const load = new Load();
   const admission = new Admission({
     token: settings.token,
     requireAgentTokens: settings.requireAgentTokens,
     findToken: (hash) => store.findToken(hash),
-    load: () => door.active - doorbell.waiting,
+    load: () => load.calls - doorbell.waiting,
     maxLoad: settings.maxCalls,
     suspicious: (address) => log.warn({ address }, "a wrong token came"),
   });
   const health = new Health(store);
-  const methods = { bus, answers: new LeasedAnswers(), log };
+  const methods = { bus, answers: new LeasedAnswers(), load, log };
   const rpc = new RpcDoor({
     routes: (router) => router.service(MessageBus, messageBusMethods(methods)),
     admission,
     toWireError: (error, what) => toWireError(error, what, log),
   });
-  const door = createHttpDoor({ methods, rpc, admission, health, log });
   const server = new OnePortServer({
-    handler: door.handle,
+    handler: createHttpDoor({ methods, rpc, admission, health, log }),
     malformed: malformedAnswer,
     tls,
   });

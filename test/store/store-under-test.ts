@@ -3,10 +3,21 @@
  * and the same data opened again. It asserts nothing and knows no engine.
  */
 import { createHash, randomUUID } from "node:crypto";
-import { BusError, type Refusal } from "#dist/errors.js";
-import type { DeliveryState, Message, Receipt } from "#dist/message.js";
-import type { NewMessage, Pull, Pulled, Sent, Store, StoreOptions, StorePolicy, Taking } from "#dist/store.js";
 import { onTestFinished } from "vitest";
+import { BusError, type Refusal } from "#dist/errors.js";
+import type { DeliveryState, Message, MessageView, Receipt } from "#dist/message.js";
+import type {
+  HistoryQuery,
+  NewMessage,
+  Page,
+  Pull,
+  Pulled,
+  Sent,
+  Store,
+  StoreOptions,
+  StorePolicy,
+  Taking,
+} from "#dist/store.js";
 
 export const NOON = Date.UTC(2030, 0, 1, 12);
 export const SECOND = 1000;
@@ -32,7 +43,15 @@ export function storeOptions({ clock, ring, ...policy }: Opening): StoreOptions 
   return {
     clock,
     ring: ring ?? (() => undefined),
-    policy: { rateLimit: undefined, unknownRecipients: "hold", maxHops: 50, maxAttempts: 10, ...policy },
+    policy: {
+      rateLimit: undefined,
+      unknownRecipients: "hold",
+      maxHops: 50,
+      maxAttempts: 10,
+      maxInbox: 100_000,
+      retentionMs: 30 * DAY,
+      ...policy,
+    },
   };
 }
 
@@ -158,6 +177,18 @@ export class StoreUnderTest {
 
   async register(...agents: string[]): Promise<void> {
     for (const agent of agents) await this.store.registerAgent(agent, undefined);
+  }
+
+  /** Does what the bus does by itself, until there is nothing more to do. */
+  async untilDone(chore: "sweep" | "index" | "retain"): Promise<void> {
+    while (await this.store[chore]());
+  }
+
+  /** A page of an inbox's history, unless asked otherwise. */
+  history(agent: string, query: Partial<HistoryQuery> = {}): Promise<Page<MessageView>> {
+    const all = { peer: undefined, inReplyTo: undefined, text: undefined, since: undefined, until: undefined };
+    const page = { box: "INBOX", limit: 100, after: undefined, maxBodyBytes: 1024 } as const;
+    return this.store.listMessages({ agent, ...all, ...page, ...query });
   }
 
   /** Of a message in the eyes of one agent. */

@@ -43,7 +43,8 @@ export function overHttp1(port: number, agent: http.Agent | false = false): Call
 
 /** Calls over one HTTP/2 connection with prior knowledge, closed when the test ends. */
 export function overHttp2(port: number): Caller & { readonly session: http2.ClientHttp2Session } {
-  const session = http2.connect(`http://127.0.0.1:${port}`);
+  // Without the memory node's own client would reset a call whose body is large.
+  const session = http2.connect(`http://127.0.0.1:${port}`, { maxSessionMemory: 1000 });
   session.on("error", () => undefined); // every call hears of it by itself
   onTestFinished(() => session.destroy());
   const call: Caller = ({ path, method = "POST", headers = {}, body = "" }) =>

@@ -1,6 +1,6 @@
 /** To whom mail goes: unknown names, chains of replies, broadcasts, and the order in which a Send is judged. */
 import { describe, expect, test } from "vitest";
-import { accepted, begin, bodies, ids, MINUTE, NOON, type OpenStore } from "../store-under-test.ts";
+import { begin, bodies, ids, MINUTE, NOON, type OpenStore } from "../store-under-test.ts";
 
 export function testRecipients(open: OpenStore): void {
   describe("an unknown recipient", () => {
@@ -29,7 +29,7 @@ export function testRecipients(open: OpenStore): void {
     test("is a removed agent too", async () => {
       const mail = await begin(open, { unknownRecipients: "reject" });
       await mail.register("jack");
-      await mail.store.removeAgent("jack");
+      await mail.store.removeAgent("jack", false);
       expect((await mail.refusal({})).reason).toBe("UNKNOWN_AGENT");
     });
   });
@@ -106,7 +106,7 @@ export function testRecipients(open: OpenStore): void {
     test("passes by names that nobody registered, that were removed, and that come later", async () => {
       const mail = await begin(open);
       await mail.register("ann", "gone");
-      await mail.store.removeAgent("gone");
+      await mail.store.removeAgent("gone", false);
       await mail.send({ to: "waiting", body: "direct" });
       expect((await mail.send({ to: "ALL", body: "all" })).recipientCount).toBe(1);
       expect(bodies(await mail.look("waiting"))).toEqual(["direct"]);
@@ -164,11 +164,15 @@ export function testRecipients(open: OpenStore): void {
 
   describe("a Send that is wrong in several ways", () => {
     test("is refused for its key first, then its recipient, its hops, and the rate last", async () => {
-      const mail = await begin(open, { rateLimit: { count: 2, windowMs: MINUTE } });
-      const first = accepted((await mail.batch({ body: "1", requestId: "k" }))[0]);
-      await mail.send({ body: "2" });
-      await mail.restart({ rateLimit: { count: 2, windowMs: MINUTE }, maxHops: 0, unknownRecipients: "reject" });
-      const wrong = { to: "nobody", inReplyTo: first.id, requestId: "k" };
+      const mail = await begin(open, {
+        rateLimit: { count: 2, windowMs: MINUTE },
+        maxHops: 1,
+        unknownRecipients: "reject",
+      });
+      await mail.register("jack");
+      const first = await mail.send({ requestId: "k" });
+      const reply = await mail.send({ inReplyTo: first.id });
+      const wrong = { to: "nobody", inReplyTo: reply.id, requestId: "k" };
       expect((await mail.refusal(wrong)).reason).toBe("REQUEST_ID_REUSED");
       expect((await mail.refusal({ ...wrong, requestId: "l" })).reason).toBe("UNKNOWN_AGENT");
       await mail.register("nobody");

@@ -1,6 +1,17 @@
 /** The request_id of a Send: a repeat is stored once and answered as the first time. */
 import { describe, expect, test } from "vitest";
-import { accepted, begin, bodies, DAY, HOUR, MINUTE, newMessage, NOON, type OpenStore, refused } from "../store-under-test.ts";
+import {
+  accepted,
+  begin,
+  bodies,
+  DAY,
+  HOUR,
+  MINUTE,
+  NOON,
+  newMessage,
+  type OpenStore,
+  refused,
+} from "../store-under-test.ts";
 
 export function testRequestKeys(open: OpenStore): void {
   describe("the request key of a Send", () => {
@@ -15,9 +26,9 @@ export function testRequestKeys(open: OpenStore): void {
 
     test("a repeat within the same batch is stored once", async () => {
       const mail = await begin(open);
-      const [first, repeat] = (await mail.batch({ body: "once", requestId: "k" }, { body: "once", requestId: "k" })).map(
-        accepted,
-      );
+      const [first, repeat] = (
+        await mail.batch({ body: "once", requestId: "k" }, { body: "once", requestId: "k" })
+      ).map(accepted);
       expect(first?.deduplicated).toBe(false);
       expect(repeat).toMatchObject({ id: first?.id, deduplicated: true });
       expect(bodies(await mail.look("jack"))).toEqual(["once"]);
@@ -107,7 +118,7 @@ export function testRequestKeys(open: OpenStore): void {
       expect((await mail.send({ requestId: "k" })).recipientKnown).toBe(false);
       await mail.read("jack");
       expect((await mail.send({ requestId: "k" })).recipientKnown).toBe(true);
-      await mail.store.removeAgent("jack");
+      await mail.store.removeAgent("jack", false);
       expect((await mail.send({ requestId: "k" })).recipientKnown).toBe(false);
     });
 
@@ -115,7 +126,7 @@ export function testRequestKeys(open: OpenStore): void {
       const mail = await begin(open);
       expect((await mail.send({ from: "joe", to: "joe", requestId: "k" })).recipientKnown).toBe(true);
       await mail.read("joe");
-      await mail.store.removeAgent("joe");
+      await mail.store.removeAgent("joe", false);
       const repeat = await mail.send({ from: "joe", to: "joe", requestId: "k" });
       expect(repeat.recipientKnown).toBe((await mail.registered()).includes("joe"));
     });
@@ -124,8 +135,8 @@ export function testRequestKeys(open: OpenStore): void {
       const mail = await begin(open);
       const first = await mail.send({ requestId: "k" });
       await mail.read("jack");
-      await mail.store.removeAgent("jack");
-      await mail.store.removeAgent("joe");
+      await mail.store.removeAgent("jack", false);
+      await mail.store.removeAgent("joe", false);
       expect(await mail.send({ requestId: "k" })).toMatchObject({ id: first.id, deduplicated: true });
       expect((await mail.refusal({ requestId: "k", body: "other" })).reason).toBe("REQUEST_ID_REUSED");
     });
@@ -160,13 +171,14 @@ export function testRequestKeys(open: OpenStore): void {
     });
 
     test("a repeat is answered before recipient, hops and rate are judged", async () => {
-      const policy = { rateLimit: { count: 2, windowMs: MINUTE } };
+      const policy = { rateLimit: { count: 3, windowMs: MINUTE } };
       const mail = await begin(open, policy);
-      const parent = await mail.send();
+      const grandparent = await mail.send();
+      const parent = await mail.send({ inReplyTo: grandparent.id });
       const first = await mail.send({ inReplyTo: parent.id, requestId: "k" });
       await mail.read("jack");
-      await mail.store.removeAgent("jack");
-      await mail.restart({ ...policy, unknownRecipients: "reject", maxHops: 0 });
+      await mail.store.removeAgent("jack", false);
+      await mail.restart({ ...policy, unknownRecipients: "reject", maxHops: 1 });
       expect(await mail.send({ inReplyTo: parent.id, requestId: "k" })).toMatchObject({
         id: first.id,
         deduplicated: true,

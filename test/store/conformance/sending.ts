@@ -1,7 +1,17 @@
 /** What a Send stores, in which order it comes out, and what a batch is. */
 import { randomUUID } from "node:crypto";
 import { describe, expect, test } from "vitest";
-import { accepted, begin, bodies, ids, MINUTE, newMessage, NOON, type OpenStore, refused } from "../store-under-test.ts";
+import {
+  accepted,
+  begin,
+  bodies,
+  ids,
+  MINUTE,
+  NOON,
+  newMessage,
+  type OpenStore,
+  refused,
+} from "../store-under-test.ts";
 
 export function testSending(open: OpenStore): void {
   describe("sending", () => {
@@ -9,7 +19,14 @@ export function testSending(open: OpenStore): void {
       const mail = await begin(open);
       const message = newMessage();
       expect(await mail.store.send([message])).toEqual([
-        { id: message.id, timestamp: NOON, deduplicated: false, recipientKnown: false, recipientCount: 1 },
+        {
+          id: message.id,
+          timestamp: NOON,
+          deduplicated: false,
+          recipientKnown: false,
+          recipientCount: 1,
+          fullInboxes: [],
+        },
       ]);
     });
 

@@ -1,0 +1,84 @@
+/** Callers behind a network that loses answers: each asks for the same, with the same request_id, until it is answered. */
+import type { AckedBody, JsonCall, PulledBody, SentBody } from "../../fixtures/json-calls.ts";
+import type { Random } from "../../fixtures/seeded-run.ts";
+
+/** Longer than the test: what comes back before was given back by the bus itself. */
+export const LEASE_SECONDS = 3600;
+const MOST = 8;
+
+/** One message handed out in an answer that arrived. */
+export interface Handed {
+  readonly id: string;
+  readonly by: string;
+  readonly attempt: number | undefined;
+}
+
+export interface Errands {
+  /** The id that each request_id was answered with. */
+  readonly sent: Map<string, string>;
+  readonly leased: Handed[];
+  readonly read: Handed[];
+  readonly refused: string[];
+}
+
+export class Caller {
+  readonly #call: JsonCall;
+  readonly #random: Random;
+  readonly #errands: Errands;
+
+  constructor(call: JsonCall, random: Random, errands: Errands) {
+    this.#call = call;
+    this.#random = random;
+    this.#errands = errands;
+  }
+
+  async send(sender: string, requestId: string): Promise<void> {
+    const to = this.#random.pick(["leased", "read"]);
+    const message = { from: sender, to, subject: requestId, body: "x".repeat(this.#random.below(400)), requestId };
+    const { id } = await this.#untilAnswered<SentBody>("Send", message);
+    this.#errands.sent.set(requestId, id);
+  }
+
+  /** Leases and acks until nothing is left. */
+  async work(name: string, over: () => Promise<boolean>): Promise<void> {
+    for (let n = 0; ; n++) {
+      const requestId = `${name}-${n}`;
+      const request = { agent: "leased", leaseSeconds: LEASE_SECONDS, ...this.#pull(), requestId };
+      const { messages, leaseId } = await this.#untilAnswered<PulledBody>("PullInbox", request);
+      if (messages.length === 0 && (await over())) return;
+      if (messages.length === 0) continue;
+      for (const { id, deliveryAttempt: attempt } of messages) {
+        this.#errands.leased.push({ id, by: leaseId ?? "no lease", attempt });
+      }
+      const ack = { agent: "leased", messageIds: messages.map(({ id }) => id), leaseId };
+      const { staleMessageIds: stale, unknownMessageIds: unknown } = await this.#untilAnswered<AckedBody>("Ack", ack);
+      for (const id of [...stale, ...unknown]) this.#errands.refused.push(`${id}: not to be acked by ${leaseId}`);
+    }
+  }
+
+  /** Reads with mark_read until nothing is left. */
+  async read(name: string, over: () => Promise<boolean>): Promise<void> {
+    for (let n = 0; ; n++) {
+      const requestId = `${name}-${n}`;
+      const request = { agent: "read", markRead: true, ...this.#pull(), requestId };
+      const { messages } = await this.#untilAnswered<PulledBody>("PullInbox", request);
+      if (messages.length === 0 && (await over())) return;
+      for (const { id } of messages) this.#errands.read.push({ id, by: requestId, attempt: undefined });
+    }
+  }
+
+  #pull(): object {
+    return { maxMessages: 1 + this.#random.below(MOST), waitSeconds: this.#random.below(2) };
+  }
+
+  async #untilAnswered<Body>(method: string, request: object): Promise<Body> {
+    for (;;) {
+      const answer = await this.#call<Body>(method, request).catch(() => undefined);
+      if (answer === undefined) continue;
+      if (answer.status === 200) return answer.body;
+      this.#errands.refused.push(
+        `${method} ${JSON.stringify(request)}: ${answer.status} ${JSON.stringify(answer.body)}`,
+      );
+    }
+  }
+}
