@@ -8,21 +8,23 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createClient } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
-import { type SettingName, readSettings } from "#dist/config.js";
+import { onTestFinished } from "vitest";
+import { readSettings, type SettingName } from "#dist/config.js";
 import { createLog } from "#dist/server/log.js";
 import { startServer } from "#dist/server/start-server.js";
 import { MessageBus } from "#gen/agentbus/v1/message_bus_pb.js";
-import { onTestFinished } from "vitest";
 
 const MAIN = new URL("../dist/cli/main.js", import.meta.url).pathname;
 const START_MS = 10_000;
 
+type AtEnd = (free: () => void | Promise<void>) => void;
+
 export type Flags = Partial<Record<SettingName, string>>;
 
-/** A folder that is gone when the test ends. */
-export function temporaryFolder(): string {
+/** A folder that is gone when the test ends, or whenever `atEnd` says. */
+export function temporaryFolder(atEnd: AtEnd = onTestFinished): string {
   const folder = mkdtempSync(join(tmpdir(), "agentbus-test-"));
-  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  atEnd(() => rmSync(folder, { recursive: true, force: true }));
   return folder;
 }
 
@@ -44,10 +46,14 @@ export interface JsonResponse {
 }
 
 /** A bus in this process. The rate limit is off unless a flag says otherwise. */
-export async function startBus(flags: Flags = {}, folder = temporaryFolder()): Promise<TestBus> {
+export async function startBus(
+  flags: Flags = {},
+  folder = temporaryFolder(),
+  atEnd: AtEnd = onTestFinished,
+): Promise<TestBus> {
   const settings = readSettings({ port: "0", store: `sqlite:${folder}/bus.db`, rateLimit: "off", ...flags }, {});
   const running = await startServer(settings, createLog("silent"));
-  onTestFinished(() => running.close());
+  atEnd(() => running.close());
   return { ...caller(running.url, settings.token), port: running.port, folder, stop: () => running.close() };
 }
 

@@ -116,7 +116,7 @@ export class Admission {
   /** Without a token any page in a browser could read the mail: only this machine's own names, and no foreign page. */
   #admitLocal(header: HeaderOf): void {
     const origin = header("origin");
-    const foreign = [header("host"), origin && (URL.parse(origin)?.host ?? origin)].find(
+    const foreign = [header("host"), origin && (URL.parse(origin)?.host || origin)].find(
       (host) => host && !isLoopback(hostnameOf(host)),
     );
     if (foreign !== undefined) {

@@ -1,26 +1,31 @@
 /** What every command that calls a bus prints, in words and in the wire's JSON. */
 import { describe, expect, test } from "vitest";
 import { startBus } from "../start-bus.ts";
-import { cli, cliOf, documentOf, mail, unread } from "./run-cli.ts";
+import { cli, cliOf, documentOf, mail, newName, sharedBus, unread } from "./run-cli.ts";
 
 const ID = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 const TIME = /^20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
 const idLine = (stdout: string) => expect(stdout.replace(/\n$/, "")).toMatch(ID);
 
+const shared = sharedBus();
+
 describe("agentbus send", () => {
   test("prints the id alone, and the bus's remarks on stderr", async () => {
-    const bus = await startBus();
-    const sent = await cliOf(bus, "joe")(["send", "jack", "Please review.", "-s", "Review", "--ttl", "3600"]);
-    expect(sent).toMatchObject({ code: 0, stderr: expect.stringMatching(/^nobody registered "jack" yet: .*\n$/) });
+    const [bus, name] = [shared(), newName("jack")];
+    const sent = await cliOf(bus, "joe")(["send", name, "Please review.", "-s", "Review", "--ttl", "3600"]);
+    expect(sent).toMatchObject({
+      code: 0,
+      stderr: expect.stringMatching(new RegExp(`^nobody registered "${name}" yet: .*\n$`)),
+    });
     idLine(sent.stdout);
-    const { message } = await bus.ok("GetMessage", { agent: "jack", messageId: sent.stdout.trim() });
-    expect(message).toMatchObject({ from: "joe", to: "jack", subject: "Review", body: "Please review." });
+    const { message } = await bus.ok("GetMessage", { agent: name, messageId: sent.stdout.trim() });
+    expect(message).toMatchObject({ from: "joe", to: name, subject: "Review", body: "Please review." });
     expect(Date.parse(message.expireTime) - Date.parse(message.timestamp)).toBe(3_600_000);
   });
 
   test("prints the SendResponse with --json, remarks still on stderr", async () => {
-    const bus = await startBus();
-    const sent = await cliOf(bus, "joe")(["send", "jack", "x", "-s", "y", "--json"]);
+    const [bus, name] = [shared(), newName("jack")];
+    const sent = await cliOf(bus, "joe")(["send", name, "x", "-s", "y", "--json"]);
     expect(sent).toMatchObject({ code: 0, stderr: expect.stringContaining("nobody registered") });
     expect(documentOf(sent)).toEqual({
       id: expect.stringMatching(ID),
@@ -33,12 +38,12 @@ describe("agentbus send", () => {
   });
 
   test("stores a repeat with the same --request-id once, and says so", async () => {
-    const bus = await startBus();
-    const words = ["send", "jack", "x", "-s", "y", "--request-id", "r-1"];
+    const [bus, name] = [shared(), newName("jack")];
+    const words = ["send", name, "x", "-s", "y", "--request-id", newName("r")];
     const first = await cliOf(bus, "joe")(words);
     const second = await cliOf(bus, "joe")(words);
     expect(second).toMatchObject({ code: 0, stdout: first.stdout, stderr: expect.stringContaining("already stored") });
-    expect(await unread(bus, "jack")).toEqual([first.stdout.trim()]);
+    expect(await unread(bus, name)).toEqual([first.stdout.trim()]);
   });
 
   test("answers a message with --reply-to, and reaches everybody with ALL", async () => {
@@ -86,30 +91,31 @@ describe("agentbus broadcast", () => {
 
 describe("agentbus inbox", () => {
   test("prints mail oldest first, each as headings, body and a line that names its id", async () => {
-    const bus = await startBus();
-    const first = await mail(bus, "jack", "one\ntwo");
-    const second = await mail(bus, "jack", "");
-    const printed = await cliOf(bus, "jack")(["inbox"]);
+    const [bus, name] = [shared(), newName("jack")];
+    const first = await mail(bus, name, "one\ntwo");
+    const second = await mail(bus, name, "");
+    const printed = await cliOf(bus, name)(["inbox"]);
     expect(printed).toMatchObject({ code: 0, stderr: "" });
     expect(printed.stdout.replace(/^Date: (.*)$/gm, (_, time) => `Date: ${TIME.test(time)}`)).toBe(
-      `From: joe\nTo: jack\nDate: true\nSubject: Task\nId: ${first}\n\none\ntwo\n--- end of ${first} ---\n\n` +
-        `From: joe\nTo: jack\nDate: true\nSubject: Task\nId: ${second}\n\n--- end of ${second} ---\n`,
+      `From: joe\nTo: ${name}\nDate: true\nSubject: Task\nId: ${first}\n\none\ntwo\n--- end of ${first} ---\n\n` +
+        `From: joe\nTo: ${name}\nDate: true\nSubject: Task\nId: ${second}\n\n--- end of ${second} ---\n`,
     );
   });
 
   test("prints the PullInboxResponse with --json, as curl gets it", async () => {
-    const bus = await startBus();
-    await mail(bus, "jack", "one\ntwo");
-    const expected = await bus.ok("PullInbox", { agent: "jack" });
+    const [bus, name] = [shared(), newName("jack")];
+    await mail(bus, name, "one\ntwo");
+    const expected = await bus.ok("PullInbox", { agent: name });
     expect(expected.messages).toHaveLength(1);
-    const printed = await cliOf(bus, "jack")(["inbox", "--json"]);
+    const printed = await cliOf(bus, name)(["inbox", "--json"]);
     expect(printed).toMatchObject({ code: 0, stderr: "" });
     expect(documentOf(printed)).toEqual(expected);
   });
 
   test("ends with 3 when there is no mail: nothing on stdout, or an empty answer with --json", async () => {
-    const jack = cliOf(await startBus(), "jack");
-    const stderr = "no unread mail for jack\n";
+    const [bus, name] = [shared(), newName("jack")];
+    const jack = cliOf(bus, name);
+    const stderr = `no unread mail for ${name}\n`;
     expect(await jack(["inbox"])).toEqual({ code: 3, stdout: "", stderr });
     const json = await jack(["inbox", "--json"]);
     expect(json).toMatchObject({ code: 3, stderr });
@@ -119,53 +125,53 @@ describe("agentbus inbox", () => {
 
 describe("agentbus ack", () => {
   test("counts what is read now, also by an earlier call", async () => {
-    const bus = await startBus();
-    const ids = [await mail(bus, "jack", "x"), await mail(bus, "jack", "y")];
-    const jack = cliOf(bus, "jack");
+    const [bus, name] = [shared(), newName("jack")];
+    const ids = [await mail(bus, name, "x"), await mail(bus, name, "y")];
+    const jack = cliOf(bus, name);
     expect(await jack(["ack", ...ids])).toEqual({ code: 0, stdout: "2 acknowledged\n", stderr: "" });
     const json = await jack(["ack", ...ids, "--json"]);
     expect(json).toMatchObject({ code: 0, stderr: "" });
     expect(documentOf(json)).toEqual({ ackedCount: 2, unknownMessageIds: [], staleMessageIds: [] });
-    expect(await unread(bus, "jack")).toEqual([]);
+    expect(await unread(bus, name)).toEqual([]);
   });
 
   test("ends with 1 and names what it did not acknowledge", async () => {
-    const bus = await startBus();
-    const [known, dead] = [await mail(bus, "jack", "x"), await mail(bus, "kim", "y")];
-    const one = await cliOf(bus, "jack")(["ack", known, "nonsense", "--json"]);
-    expect(one).toMatchObject({ code: 1, stderr: "not in the inbox of jack: nonsense\n" });
+    const [bus, name, other] = [shared(), newName("jack"), newName("kim")];
+    const [known, dead] = [await mail(bus, name, "x"), await mail(bus, other, "y")];
+    const one = await cliOf(bus, name)(["ack", known, "nonsense", "--json"]);
+    expect(one).toMatchObject({ code: 1, stderr: `not in the inbox of ${name}: nonsense\n` });
     expect(documentOf(one)).toEqual({ ackedCount: 1, unknownMessageIds: ["nonsense"], staleMessageIds: [] });
-    await bus.ok("RegisterAgent", { agent: "kim" });
-    await bus.ok("RemoveAgent", { agent: "kim", force: true });
-    const two = await cliOf(bus, "kim")(["ack", dead]);
+    await bus.ok("RegisterAgent", { agent: other });
+    await bus.ok("RemoveAgent", { agent: other, force: true });
+    const two = await cliOf(bus, other)(["ack", dead]);
     expect(two).toMatchObject({ code: 1, stdout: "0 acknowledged\n", stderr: expect.stringMatching(`stale.*${dead}`) });
   });
 });
 
 describe("agentbus show", () => {
   test("prints a message with its state, in words and as GetMessage answers it, and changes nothing", async () => {
-    const bus = await startBus();
-    const id = await mail(bus, "jack", "Handle it");
-    const jack = cliOf(bus, "jack");
+    const [bus, name] = [shared(), newName("jack")];
+    const id = await mail(bus, name, "Handle it");
+    const jack = cliOf(bus, name);
     const printed = await jack(["show", id]);
     expect(printed).toMatchObject({ code: 0, stderr: "" });
     expect(printed.stdout).toMatch(
       new RegExp(
-        `^From: joe\nTo: jack\nDate: .*\nSubject: Task\nId: ${id}\nState: UNREAD\n\nHandle it\n--- end of ${id} ---\n$`,
+        `^From: joe\nTo: ${name}\nDate: .*\nSubject: Task\nId: ${id}\nState: UNREAD\n\nHandle it\n--- end of ${id} ---\n$`,
       ),
     );
     const json = await jack(["show", id, "--json"]);
     expect(json).toMatchObject({ code: 0, stderr: "" });
-    expect(documentOf(json)).toEqual(await bus.ok("GetMessage", { agent: "jack", messageId: id }));
-    expect(await unread(bus, "jack")).toEqual([id]);
+    expect(documentOf(json)).toEqual(await bus.ok("GetMessage", { agent: name, messageId: id }));
+    expect(await unread(bus, name)).toEqual([id]);
   });
 });
 
 describe("agentbus receipt", () => {
   test("says what became of a message, in words and as GetReceipt answers it", async () => {
-    const bus = await startBus();
-    const id = await mail(bus, "jack", "x");
-    await bus.ok("Ack", { agent: "jack", messageIds: [id] });
+    const [bus, name] = [shared(), newName("jack")];
+    const id = await mail(bus, name, "x");
+    await bus.ok("Ack", { agent: name, messageIds: [id] });
     const joe = cliOf(bus, "joe");
     const printed = await joe(["receipt", id]);
     expect(printed).toMatchObject({ code: 0, stderr: "" });
@@ -173,7 +179,7 @@ describe("agentbus receipt", () => {
     expect(summary).toBe("recipients: 1, read: 1, dead: 0");
     expect(heading?.split(/ {2,}/)).toEqual(["TO", "STATE", "BECAUSE", "SINCE", "LEASES", "LAST SEEN", "REPLIES"]);
     expect(row.split(/ +/)).toEqual([
-      "jack",
+      name,
       "READ",
       "-",
       expect.stringMatching(TIME),
@@ -189,16 +195,17 @@ describe("agentbus receipt", () => {
 
 describe("agentbus register, agents and remove", () => {
   test("register a name, change its description and leave it alone, in words and with --json", async () => {
-    const bus = await startBus();
-    const described = await cli(["register", "Jack", "-d", "Reviews code", "--url", bus.url]);
-    expect(described).toEqual({ code: 0, stdout: "jack is registered\n", stderr: "" });
-    const json = await cli(["register", "jack", "--json", "--url", bus.url]);
+    const [bus, name] = [shared(), newName("jack")];
+    const found = async () => (await bus.ok("ListAgents", { query: name })).agents;
+    const described = await cli(["register", name.toUpperCase(), "-d", "Reviews code", "--url", bus.url]);
+    expect(described).toEqual({ code: 0, stdout: `${name} is registered\n`, stderr: "" });
+    const json = await cli(["register", name, "--json", "--url", bus.url]);
     expect(json).toMatchObject({ code: 0, stderr: "" });
-    const { agents } = await bus.ok("ListAgents", {});
-    expect(agents).toMatchObject([{ name: "jack", description: "Reviews code" }]);
+    const agents = await found();
+    expect(agents).toMatchObject([{ name, description: "Reviews code" }]);
     expect(documentOf(json)).toEqual({ agent: agents[0] });
-    await cli(["register", "jack", "-d", "", "--url", bus.url]);
-    expect((await bus.ok("ListAgents", {})).agents).toMatchObject([{ name: "jack", description: "" }]);
+    await cli(["register", name, "-d", "", "--url", bus.url]);
+    expect(await found()).toMatchObject([{ name, description: "" }]);
   });
 
   test("list agents in a table with a word in every cell, and as ListAgents answers them", async () => {

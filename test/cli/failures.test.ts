@@ -3,8 +3,9 @@ import { createServer, type RequestListener } from "node:http";
 import type { AddressInfo } from "node:net";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { startBus } from "../start-bus.ts";
-import { cli, cliOf, DEAD_URL, documentOf, mail, unread } from "./run-cli.ts";
+import { cli, cliOf, DEAD_URL, documentOf, mail, newName, sharedBus, unread } from "./run-cli.ts";
 
+const shared = sharedBus();
 const LINE = /^[^\n]+\n$/;
 
 /** A server that is no bus. */
@@ -20,13 +21,12 @@ async function serve(listener: RequestListener): Promise<string> {
 
 describe("a refusal by the bus ends with 1", () => {
   test("and says reason and advice on stderr, nothing on stdout", async () => {
-    const bus = await startBus();
-    const ended = await cliOf(bus, "joe")(["show", "nonsense"]);
+    const ended = await cliOf(shared(), "joe")(["show", "nonsense"]);
     expect(ended).toEqual({ code: 1, stdout: "", stderr: expect.stringMatching(/^UNKNOWN_MESSAGE: [^\n]+\n$/) });
   });
 
   test("and with --json names code, reason and field", async () => {
-    const ended = await cliOf(await startBus(), "Bad Name")(["inbox", "--json"]);
+    const ended = await cliOf(shared(), "Bad Name")(["inbox", "--json"]);
     expect(ended).toMatchObject({ code: 1, stderr: expect.stringMatching(LINE) });
     const message = ended.stderr.trimEnd();
     expect(documentOf(ended)).toEqual({ code: "invalid_argument", reason: "INVALID_FIELD", message, field: "agent" });
@@ -143,16 +143,16 @@ describe("where no bus answers, a command ends with 5", () => {
   });
 
   test("and a Send that may have arrived says how to repeat it, which stores it once", async () => {
-    const bus = await startBus();
+    const [bus, name] = [shared(), newName("jack")];
     const url = await serve((request) => request.socket.destroy());
-    const words = ["send", "jack", "x", "-s", "y"];
+    const words = ["send", name, "x", "-s", "y"];
     const lost = await cliOf({ url: `${url},${bus.url}` }, "joe")(words);
     expect(lost).toMatchObject({ code: 5, stdout: "" });
     const [, requestId = ""] = /repeat it with --request-id (\S+) and it is stored once/.exec(lost.stderr) ?? [];
     const repeats = [...words, "--request-id", requestId];
     const [first, second] = [await cliOf(bus, "joe")(repeats), await cliOf(bus, "joe")(repeats)];
     expect([first.code, second.code, second.stdout]).toEqual([0, 0, first.stdout]);
-    expect(await unread(bus, "jack")).toEqual([first.stdout.trim()]);
+    expect(await unread(bus, name)).toEqual([first.stdout.trim()]);
   });
 
   test("and a Send that never left says nothing of a repeat", async () => {
@@ -164,19 +164,19 @@ describe("where no bus answers, a command ends with 5", () => {
 
 describe("with two addresses, the second one is used", () => {
   test("when nothing listens at the first", async () => {
-    const bus = await startBus();
-    const id = await mail(bus, "jack", "x");
-    const joe = cliOf({ url: `${DEAD_URL},${bus.url}` }, "jack");
+    const [bus, name] = [shared(), newName("jack")];
+    const id = await mail(bus, name, "x");
+    const joe = cliOf({ url: `${DEAD_URL},${bus.url}` }, name);
     const printed = await joe(["inbox"]);
     expect(printed).toMatchObject({ code: 0, stdout: expect.stringContaining(id), stderr: "" });
-    expect(await unread(bus, "jack")).toEqual([]);
+    expect(await unread(bus, name)).toEqual([]);
     expect(await joe(["send", "kim", "x", "-s", "y"])).toMatchObject({ code: 0 });
     expect(await unread(bus, "kim")).toHaveLength(1);
   });
 
   test("when the first is a proxy without its bus, or a bus that is not available", async () => {
-    const bus = await startBus();
-    await mail(bus, "jack", "x");
+    const [bus, name] = [shared(), newName("jack")];
+    await mail(bus, name, "x");
     const proxy = await serve((_, response) =>
       response.writeHead(503, { "content-type": "text/html" }).end("<p>503</p>"),
     );

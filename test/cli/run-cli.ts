@@ -5,8 +5,8 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import type { Readable } from "node:stream";
-import { expect, onTestFinished } from "vitest";
-import type { TestBus } from "../start-bus.ts";
+import { beforeAll, expect, onTestFinished } from "vitest";
+import { type Flags, startBus, type TestBus, temporaryFolder } from "../start-bus.ts";
 
 export const MAIN = new URL("../../dist/cli/main.js", import.meta.url).pathname;
 /** Nothing listens there: a port below 1024 is never given out as a free one. */
@@ -122,4 +122,26 @@ export async function unread(bus: TestBus, agent: string): Promise<string[]> {
 export async function mail(bus: TestBus, to: string, body: string, subject = "Task"): Promise<string> {
   const { id } = await bus.ok("Send", { from: "joe", to, subject, body });
   return id;
+}
+
+/** One bus for all tests of a file whose agents have names of their own: starting one takes as long as a command. */
+export function sharedBus(flags: Flags = {}): () => TestBus {
+  let bus: TestBus;
+  beforeAll(async () => {
+    const ends: (() => void | Promise<void>)[] = [];
+    const atEnd = (free: () => void | Promise<void>) => void ends.unshift(free);
+    bus = await startBus(flags, temporaryFolder(atEnd), atEnd);
+    return async () => {
+      for (const free of ends) await free();
+    };
+  });
+  return () => bus;
+}
+
+let names = 0;
+
+/** Such as "jack-7": a name that no other test of this file has. */
+export function newName(name: string): string {
+  names++;
+  return `${name}-${names}`;
 }

@@ -3,9 +3,11 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { startBus, temporaryFolder } from "../start-bus.ts";
-import { type CliOptions, cliOf, DEAD_URL } from "./run-cli.ts";
+import { type CliOptions, cliOf, DEAD_URL, newName, sharedBus } from "./run-cli.ts";
 
 const TEXT = "first line\n\tsecond — ünïcode 🚌\n";
+
+const shared = sharedBus();
 
 describe("send takes its body", () => {
   test.each<[string, string[], CliOptions, string]>([
@@ -16,17 +18,17 @@ describe("send takes its body", () => {
     ["from standard input named as a file", ["--body-file", "-"], { stdin: TEXT }, TEXT],
     ["from an empty argument as no body", [""], {}, ""],
   ])("%s", async (_, words, options, body) => {
-    const bus = await startBus();
+    const [bus, name] = [shared(), newName("jack")];
     const cwd = temporaryFolder();
     writeFileSync(join(cwd, "body.md"), TEXT);
-    const sent = await cliOf(bus, "joe")(["send", "jack", "-s", "x", ...words], { ...options, cwd });
+    const sent = await cliOf(bus, "joe")(["send", name, "-s", "x", ...words], { ...options, cwd });
     expect(sent.code).toBe(0);
-    expect((await bus.ok("PullInbox", { agent: "jack" })).messages).toMatchObject([{ id: sent.stdout.trim(), body }]);
+    expect((await bus.ok("PullInbox", { agent: name })).messages).toMatchObject([{ id: sent.stdout.trim(), body }]);
   });
 });
 
 test("broadcast takes its body from standard input as well, and only from one place", async () => {
-  const bus = await startBus();
+  const bus = shared();
   await bus.ok("RegisterAgent", { agent: "jack" });
   const joe = cliOf(bus, "joe");
   const sent = await joe(["broadcast", "-s", "x", "-"], { stdin: TEXT });

@@ -2,24 +2,26 @@
 import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { startBus, temporaryFolder } from "../start-bus.ts";
-import { cli, DEAD_URL, mail, preload, startCli, unread } from "./run-cli.ts";
+import { temporaryFolder } from "../start-bus.ts";
+import { cli, DEAD_URL, mail, newName, preload, sharedBus, startCli, unread } from "./run-cli.ts";
 import { serving } from "./serving.ts";
+
+const shared = sharedBus({ token: "secret" });
 
 describe("a command that calls a bus", () => {
   test("takes url, name and token from its environment", async () => {
-    const bus = await startBus({ token: "secret" });
-    await mail(bus, "jack", "x");
-    const env = { AGENTBUS_URL: bus.url, AGENTBUS_AGENT: "jack", AGENTBUS_TOKEN: "secret" };
+    const [bus, name] = [shared(), newName("jack")];
+    await mail(bus, name, "x");
+    const env = { AGENTBUS_URL: bus.url, AGENTBUS_AGENT: name, AGENTBUS_TOKEN: "secret" };
     expect(await cli(["inbox"], { env })).toMatchObject({ code: 0, stderr: "" });
-    expect(await unread(bus, "jack")).toEqual([]);
+    expect(await unread(bus, name)).toEqual([]);
   });
 
   test("lets a flag beat each of them", async () => {
-    const bus = await startBus({ token: "secret" });
-    const id = await mail(bus, "jack", "x");
+    const [bus, name] = [shared(), newName("jack")];
+    const id = await mail(bus, name, "x");
     const env = { AGENTBUS_URL: DEAD_URL, AGENTBUS_AGENT: "kim", AGENTBUS_TOKEN: "wrong" };
-    const flags = ["--url", `${bus.url}/`, "--as", "jack", "--token=secret"];
+    const flags = ["--url", `${bus.url}/`, "--as", name, "--token=secret"];
     expect(await cli(["inbox", ...flags], { env })).toMatchObject({ code: 0, stdout: expect.stringContaining(id) });
   });
 
@@ -36,10 +38,8 @@ describe("a command that calls a bus", () => {
   });
 
   test("does not look at the variables of a bus", async () => {
-    const { url } = await startBus();
-    expect(
-      await cli(["agents", "--url", url], { env: { AGENTBUS_PORT: "nonsense", AGENTBUS_HOST: "" } }),
-    ).toMatchObject({ code: 3 });
+    const env = { AGENTBUS_URL: shared().url, AGENTBUS_TOKEN: "secret", AGENTBUS_PORT: "nonsense" };
+    expect(await cli(["inbox", "--as", newName("jack")], { env })).toMatchObject({ code: 3 });
   });
 });
 

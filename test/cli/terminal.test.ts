@@ -2,8 +2,7 @@
 import { existsSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { oneLine, withoutControls } from "#dist/cli/visible-text.js";
-import { startBus } from "../start-bus.ts";
-import { type CliOptions, cli, cliOf, documentOf, type Ended, mail, preload } from "./run-cli.ts";
+import { type CliOptions, cli, cliOf, documentOf, type Ended, mail, newName, preload, sharedBus } from "./run-cli.ts";
 
 const SCRIPT = "/usr/bin/script";
 /** Colour, clear the screen (C1 form), set the title, ring, go back over what stands there, delete. */
@@ -18,17 +17,19 @@ async function onTerminal(words: readonly string[], options: CliOptions): Promis
       nodeOptions: preload(`Object.defineProperty(process.stdout, "isTTY", { value: true })`),
     });
   }
-  // script runs one command string; env is a command that takes it as words.
+  // script takes the command as one string: every word goes into quotes.
   const prefix = ["sh", "-c", `exec ${SCRIPT} -qec "$(printf "'%s' " "$@")" /dev/null`, "sh"];
   const ended = await cli(words, { ...options, prefix });
   return { ...ended, stdout: ended.stdout.replaceAll("\r\n", "\n") };
 }
 
+const shared = sharedBus();
+
 describe("control characters in mail", () => {
   test("become visible signs on a terminal, in inbox and in show", async () => {
-    const bus = await startBus();
-    const id = await mail(bus, "jack", HOSTILE, HOSTILE.replaceAll("\n", ""));
-    const env = { AGENTBUS_URL: bus.url, AGENTBUS_AGENT: "jack" };
+    const [bus, name] = [shared(), newName("jack")];
+    const id = await mail(bus, name, HOSTILE, HOSTILE.replaceAll("\n", ""));
+    const env = { AGENTBUS_URL: bus.url, AGENTBUS_AGENT: name };
     for (const words of [["show", id], ["inbox"]]) {
       const { code, stdout } = await onTerminal(words, { env });
       expect(code).toBe(0);
@@ -39,32 +40,32 @@ describe("control characters in mail", () => {
   });
 
   test("stand in a body as they were sent when a program reads it, but never in a heading", async () => {
-    const bus = await startBus();
-    const id = await mail(bus, "jack", HOSTILE, "x\nId: forged\u001b[2J");
-    const { stdout } = await cliOf(bus, "jack")(["inbox", "--look"]);
+    const [bus, name] = [shared(), newName("jack")];
+    const id = await mail(bus, name, HOSTILE, "x\nId: forged\u001b[2J");
+    const { stdout } = await cliOf(bus, name)(["inbox", "--look"]);
     expect(stdout).toContain(`\n\n${HOSTILE}\n--- end of ${id} ---\n`);
     expect(stdout).toContain("Subject: x Id: forged␛[2J\n");
     expect(stdout.match(/^Id: .*$/gm)).toEqual([`Id: ${id}`]);
   });
 
   test("are escaped in JSON, which still reads as it was sent", async () => {
-    const bus = await startBus();
-    await mail(bus, "jack", HOSTILE, "x");
-    const printed = await cliOf(bus, "jack")(["inbox", "--json"]);
+    const [bus, name] = [shared(), newName("jack")];
+    await mail(bus, name, HOSTILE, "x");
+    const printed = await cliOf(bus, name)(["inbox", "--json"]);
     expect(printed.stdout.trimEnd()).not.toMatch(/\p{Cc}/u);
     expect(documentOf(printed).messages[0].body).toBe(HOSTILE);
   });
 
   test("in a description neither break the table of agents nor reach the terminal", async () => {
-    const bus = await startBus();
-    await bus.ok("RegisterAgent", { agent: "jack", description: "x\u001b[2J\nann  0" });
-    const { stdout } = await cli(["agents", "--url", bus.url]);
+    const [bus, name] = [shared(), newName("jack")];
+    await bus.ok("RegisterAgent", { agent: name, description: "x\u001b[2J\nann  0" });
+    const { stdout } = await cli(["agents", "--query", name, "--url", bus.url]);
     expect(stdout.trimEnd().split("\n")).toHaveLength(2);
     expect(stdout).toContain("  x␛[2J ann  0\n");
   });
 
   test("in what is said on stderr become visible signs", async () => {
-    const { stderr } = await cliOf(await startBus(), "Bad\u001b[2J\nName")(["inbox"]);
+    const { stderr } = await cliOf(shared(), "Bad\u001b[2J\nName")(["inbox"]);
     expect(stderr).toMatch(/^INVALID_FIELD: .*\n$/);
     expect(stderr.trimEnd()).not.toMatch(/\p{Cc}/u);
   });

@@ -5,29 +5,32 @@ import { PATH, RUNS, SEED } from "./settings.ts";
 /** While one lane waits for a store's thread, the other goes on. */
 const LANES = 2;
 
-/**
- * Throws the error of the smallest case found. `laneOf` is called once a lane: each has things of its own.
- * Resolves to the seed.
- */
-export async function checkProperty<Case extends [unknown, ...unknown[]]>(
-  laneOf: () => fc.IAsyncPropertyWithHooks<Case>,
-): Promise<number> {
+/** Throws the error of the smallest case found. `laneOf` is called once a lane: each has things of its own. */
+export async function checkProperty<Case>(
+  cases: fc.Arbitrary<Case>,
+  laneOf: () => (one: Case) => Promise<void>,
+): Promise<void> {
   const lanes = PATH === undefined ? LANES : 1;
-  const runs = Array.from({ length: lanes }, (_, lane) =>
-    // Seeds follow each other, so that a lane's own seed, named again, is the first lane's.
-    fc.check(laneOf(), {
-      seed: SEED + lane,
-      numRuns: Math.ceil(RUNS / lanes),
-      ...(PATH !== undefined && { path: PATH }),
-    }),
-  );
-  for (const { failed, errorInstance, seed, counterexamplePath, numShrinks } of await Promise.all(runs)) {
-    if (!failed) continue;
-    const message = errorInstance instanceof Error ? errorInstance.message : String(errorInstance);
-    const again = `AGENTBUS_SEED=${seed}/${counterexamplePath}`;
+  let failed: number | undefined;
+  const runLane = (_: unknown, lane: number) => {
+    const check = laneOf();
+    const property = fc.asyncProperty(cases, async (one) => {
+      // The other lanes need not go on.
+      if (failed !== undefined && failed !== lane) return;
+      await check(one).catch((error: unknown) => {
+        failed ??= lane;
+        throw error;
+      });
+    });
+    // Seeds follow each other: a lane's own seed, named again, is that of the first lane.
+    const seed = SEED + lane;
+    return fc.check(property, { seed, numRuns: Math.ceil(RUNS / lanes), ...(PATH !== undefined && { path: PATH }) });
+  };
+  for (const run of await Promise.all(Array.from({ length: lanes }, runLane))) {
+    if (!run.failed) continue;
+    const { errorInstance: error, seed, counterexamplePath: path, numShrinks } = run;
     throw new Error(
-      `${message}\nSeen again with ${again} (seed ${seed}, path ${counterexamplePath}, shrunk ${numShrinks} times)`,
+      `${error instanceof Error ? error.message : String(error)}\nSeed ${seed}, path ${path}, shrunk ${numShrinks} times. To see it again: AGENTBUS_SEED=${seed}/${path}`,
     );
   }
-  return SEED;
 }

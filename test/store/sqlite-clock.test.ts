@@ -17,6 +17,15 @@ describe("a SQLite store whose clock was set back between two runs", () => {
     expect((await mail.look("jack")).messages).toMatchObject([{ body: "1", deliveryAttempt: 1 }]);
   });
 
+  test("lets it do so however little the clock was set back", async () => {
+    const mail = await begin(openFreshSqlite);
+    await mail.post("jack", "1");
+    await mail.lease("jack", MINUTE);
+    mail.later(-1);
+    await mail.restart();
+    expect((await mail.look("jack")).dueAt).toBe(mail.now + MINUTE);
+  });
+
   test("takes the length that a lease was prolonged by", async () => {
     const mail = await begin(openFreshSqlite);
     await mail.post("jack", "1");

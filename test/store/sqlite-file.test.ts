@@ -60,13 +60,24 @@ describe("the SQLite file", () => {
     expect(opening.sort()).toEqual(["sqlite/hold-alone.js", "sqlite/open-database.js"]);
   });
 
-  test("is made together with its folders, which are for its owner only", async () => {
+  test("is made together with its folder, which is for its owner only", async () => {
     const folder = temporaryFolder();
-    const store = await openStore(`sqlite:${folder}/a/b/bus.db`, options);
+    const store = await openStore(`sqlite:${folder}/data/bus.db`, options);
     onTestFinished(() => store.close());
     await store.send([newMessage()]);
-    expect(statSync(`${folder}/a/b`).mode & 0o777).toBe(0o700);
+    expect(statSync(`${folder}/data`).mode & 0o777).toBe(0o700);
   });
+
+  test.for(["missing/folders/bus.db", "/proc/missing/bus.db"])(
+    "is not made in folders that are not there: %s",
+    async (path) => {
+      const folder = temporaryFolder();
+      await expect(openStore(`sqlite:${path.startsWith("/") ? path : `${folder}/${path}`}`, options)).rejects.toThrow(
+        /can't make the folder .*missing.*; make it, or name another with --store/,
+      );
+      expect(readdirSync(folder)).toEqual([]);
+    },
+  );
 
   test("is not written by a look", async () => {
     const file = newFile();

@@ -53,7 +53,12 @@ describe("the plain-HTTP pair", () => {
 describe("POST /api/send", () => {
   test("takes a message with any content-type or none, and passes over a timestamp of any kind", async () => {
     const bus = await startBus();
-    for (const type of ["application/json", "text/plain", "application/x-www-form-urlencoded", "application/json; charset=utf-8"]) {
+    for (const type of [
+      "application/json",
+      "text/plain",
+      "application/x-www-form-urlencoded",
+      "application/json; charset=utf-8",
+    ]) {
       expect((await post(bus, message, { "content-type": type })).status, type).toBe(200);
     }
     expect((await overHttp1(bus.port)({ path: "/api/send", body: JSON.stringify(message) })).status).toBe(200);
@@ -78,7 +83,10 @@ describe("POST /api/send", () => {
       notice: expect.stringContaining("jack"),
     });
     const { id } = first as Mail;
-    expect(await (await post(bus, { ...message, request_id: "key-1" })).json()).toMatchObject({ id, deduplicated: true });
+    expect(await (await post(bus, { ...message, request_id: "key-1" })).json()).toMatchObject({
+      id,
+      deduplicated: true,
+    });
     expect(await bus.ok("Send", { ...message, requestId: "key-1" })).toMatchObject({ id, deduplicated: true });
     const reply = { from: "jack", to: "joe", inReplyTo: id };
     await post(bus, reply);
@@ -104,7 +112,10 @@ describe("GET /api/inbox", () => {
     const [first] = await read(bus, "Jack");
     expect(await read(bus, "jack?mark_read=false")).toEqual([first]);
     expect(await read(bus, "jack?request_id=ignored-by-a-look")).toEqual([first]);
-    expect(await deliveryOf(bus, first?.id ?? "")).toMatchObject({ state: "DELIVERY_STATE_UNREAD", deliveryAttempt: 0 });
+    expect(await deliveryOf(bus, first?.id ?? "")).toMatchObject({
+      state: "DELIVERY_STATE_UNREAD",
+      deliveryAttempt: 0,
+    });
   });
 
   test("marks READ what it handed out with mark_read=true, and no more than max_messages", async () => {
@@ -145,11 +156,18 @@ describe("GET /api/inbox", () => {
     expect((await bus.ok("PullInbox", { agent: "jack", markRead: true, requestId: "r-1" })).messages).toHaveLength(2);
   });
 
-  test("refuses a parameter that it does not know, or twice said in two ways, and hands out nothing", async () => {
+  test("refuses a parameter or a value that it does not know, and hands out nothing", async () => {
     const bus = await startBus();
     await post(bus, message);
     const call = overHttp1(bus.port);
-    for (const query of ["mark_raed=true", "mark_read=1", "mark_read=TRUE", "leaseSeconds=5", "max_messages=ten", "mark_read"]) {
+    for (const query of [
+      "mark_raed=true",
+      "mark_read=1",
+      "mark_read=TRUE",
+      "leaseSeconds=5",
+      "max_messages=ten",
+      "mark_read",
+    ]) {
       const reply = await call({ path: `/api/inbox/jack?mark_read=true&${query}`, method: "GET" });
       expect([reply.status, reasonOf(reply)], query).toEqual([400, "INVALID_FIELD"]);
       expect(connectError(reply.body.toString()).message, query).toContain(query.split("=")[0]);
@@ -160,7 +178,8 @@ describe("GET /api/inbox", () => {
   test("is one inbox for a name however it is written in the path", async () => {
     const bus = await startBus();
     await post(bus, { ...message, to: "jack.b_c-1" });
-    for (const name of ["jack.b_c-1", "JACK.B_C-1", "%6aack.b_c-1", "jack%2Eb_c-1"]) expect(await read(bus, name), name).toHaveLength(1);
+    for (const name of ["jack.b_c-1", "JACK.B_C-1", "%6aack.b_c-1", "jack%2Eb_c-1"])
+      expect(await read(bus, name), name).toHaveLength(1);
   });
 });
 
@@ -201,7 +220,17 @@ describe("a caller who hangs up while the answer is written", () => {
     PREFACE,
     frame(Type.SETTINGS, 0, 0, setting(4, 0x7fffffff)),
     frame(Type.WINDOW_UPDATE, 0, 0, u32(0x7fff0000)),
-    frame(Type.HEADERS, END_HEADERS | END_STREAM, 1, headerBlock([[":method", "GET"], [":scheme", "http"], [":authority", "localhost"], [":path", PATH]])),
+    frame(
+      Type.HEADERS,
+      END_HEADERS | END_STREAM,
+      1,
+      headerBlock([
+        [":method", "GET"],
+        [":scheme", "http"],
+        [":authority", "localhost"],
+        [":path", PATH],
+      ]),
+    ),
   ]);
 
   for (const [version, bytes] of Object.entries({ "HTTP/1.1": http1, "HTTP/2": http2Bytes })) {
@@ -241,8 +270,9 @@ describe("a caller who hangs up while the answer is written", () => {
       for (const body of bodies) ids.push((await bus.ok("Send", { ...message, body })).id);
       const reply = await call({ path: PATH, method: "GET" });
       const { messages } = JSON.parse(reply.body.toString()) as { messages: readonly Mail[] };
-      expect(messages.map(({ body }) => body === bodies[ids.indexOf("")] || bodies.includes(body))).toEqual([true, true, true]);
-      for (const id of ids) await expect.poll(() => deliveryOf(bus, id)).toMatchObject({ state: "DELIVERY_STATE_READ" });
+      expect(messages.map(({ body }, n) => body === bodies[n])).toEqual([true, true, true]);
+      for (const id of ids)
+        await expect.poll(() => deliveryOf(bus, id)).toMatchObject({ state: "DELIVERY_STATE_READ" });
       expect(await read(bus, "jack")).toEqual([]);
     }
     await bus.ok("Send", { ...message, body: HEAVY });
@@ -277,10 +307,17 @@ describe("who may use it", () => {
           { "x-bus-token": "right-token", origin: "https://page.example" },
         ];
         for (const headers of rights) expect(await answered(headers), `${door} ${JSON.stringify(headers)}`).toBe(200);
-        const nones = [{}, { "x-bus-token": "" }, { authorization: "Basic cmlnaHQtdG9rZW4=" }, { authorization: "right-token" }];
-        for (const headers of nones) expect(await answered(headers as never), `${door} ${JSON.stringify(headers)}`).toBe("401 TOKEN_MISSING");
+        const nones = [
+          {},
+          { "x-bus-token": "" },
+          { authorization: "Basic cmlnaHQtdG9rZW4=" },
+          { authorization: "right-token" },
+        ];
+        for (const headers of nones)
+          expect(await answered(headers as never), `${door} ${JSON.stringify(headers)}`).toBe("401 TOKEN_MISSING");
         const wrongs = ["wrong", "right-toke", "right-token2", "RIGHT-TOKEN"];
-        for (const wrong of wrongs) expect(await answered({ "x-bus-token": wrong }), `${door} ${wrong}`).toBe("401 TOKEN_INVALID");
+        for (const wrong of wrongs)
+          expect(await answered({ "x-bus-token": wrong }), `${door} ${wrong}`).toBe("401 TOKEN_INVALID");
       }
     }
     expect((await overHttp1(bus.port)({ path: "/healthz", method: "GET" })).status).toBe(200);
@@ -293,7 +330,16 @@ describe("who may use it", () => {
       if (reply.status === 403) expect(reasonOf(reply)).toBe("FOREIGN_ORIGIN");
       return reply.status;
     };
-    const own = ["localhost", "localhost:8091", "LOCALHOST", "127.0.0.1", "127.9.9.9:80", "[::1]", "[::1]:8091", "bus.localhost"];
+    const own = [
+      "localhost",
+      "localhost:8091",
+      "LOCALHOST",
+      "127.0.0.1",
+      "127.9.9.9:80",
+      "[::1]",
+      "[::1]:8091",
+      "bus.localhost",
+    ];
     const foreign = [
       "bus.example",
       "localhost.example",
@@ -308,7 +354,8 @@ describe("who may use it", () => {
     for (const [door, call] of Object.entries(doors)) {
       for (const host of own) expect(await statusOf(call, { host }), `${door} ${host}`).toBe(200);
       for (const host of foreign) expect(await statusOf(call, { host }), `${door} ${host}`).toBe(403);
-      for (const host of own) expect(await statusOf(call, { origin: `http://${host}` }), `${door} from ${host}`).toBe(200);
+      for (const host of own)
+        expect(await statusOf(call, { origin: `http://${host}` }), `${door} from ${host}`).toBe(200);
       for (const origin of [...foreign.map((host) => `https://${host}`), "null", "file://", "chrome-extension://abc"]) {
         expect(await statusOf(call, { origin }), `${door} from ${origin}`).toBe(403);
       }

@@ -9,7 +9,8 @@ import { connectError, type Refused, refusedIn } from "./rpc-forms.ts";
 
 const STARTS_WITH_REASON = /^[A-Z]+(_[A-Z]+)*: \S/;
 /** Stacks, paths of this machine, SQL, and the engine's own words. */
-const INSIDES = /\n\s+at |node_modules|node:internal|file:\/\/|\/dist\/|\.[jt]s:\d|sqlite|\bselect .+ from\b|insert into/i;
+const INSIDES =
+  /\n\s+at |node_modules|node:internal|file:\/\/|\/dist\/|\.[jt]s:\d|sqlite|\bselect .+ from\b|insert into/i;
 /** Codes that say that the caller is at fault, or that he should come again. */
 const SENSIBLE = ["invalid_argument", "unimplemented", "resource_exhausted", "permission_denied", "deadline_exceeded"];
 

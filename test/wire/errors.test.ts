@@ -2,13 +2,14 @@
  * Every reason of the error table, made to happen on a real bus and read back in every protocol: its code, its status, its
  * typed details, and a message that begins with the reason.
  */
-import { fromJson, type DescMethodUnary, type JsonValue, type MessageShape } from "@bufbuild/protobuf";
-import { Code, ConnectError } from "@connectrpc/connect";
-import { connectNodeAdapter } from "@connectrpc/connect-node";
-import Database from "better-sqlite3";
+
 import http from "node:http";
 import type { AddressInfo } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
+import { type DescMethodUnary, fromJson, type JsonValue, type MessageShape } from "@bufbuild/protobuf";
+import { Code, ConnectError } from "@connectrpc/connect";
+import { connectNodeAdapter } from "@connectrpc/connect-node";
+import Database from "better-sqlite3";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { BusError, type Reason } from "#dist/errors.js";
 import { codes, toConnectError } from "#dist/server/error-codes.js";
@@ -238,12 +239,18 @@ function expectReason(error: ConnectError, reason: Reason, code: Code, what: str
 function expectDetails(error: ConnectError, expected: Provocation, what: string): void {
   const { field, resource, quota, retry } = expected;
   const violations = error.findDetails(BadRequestSchema).flatMap((detail) => detail.fieldViolations);
-  expect(violations.map((violation) => violation.field), what).toEqual(field === undefined ? [] : [field]);
+  expect(
+    violations.map((violation) => violation.field),
+    what,
+  ).toEqual(field === undefined ? [] : [field]);
   for (const violation of violations) expect(violation.description, what).not.toBe("");
   const resources = error.findDetails(ResourceInfoSchema);
   expect(resources, what).toEqual(resource === undefined ? [] : [expect.objectContaining(resource)]);
   const quotas = error.findDetails(QuotaFailureSchema).flatMap((detail) => detail.violations);
-  expect(quotas.map(({ subject }) => subject.includes(quota ?? "?")), what).toEqual(quota === undefined ? [] : [true]);
+  expect(
+    quotas.map(({ subject }) => subject.includes(quota ?? "?")),
+    what,
+  ).toEqual(quota === undefined ? [] : [true]);
   const delays = error.findDetails(RetryInfoSchema).map(({ retryDelay }) => Number(retryDelay?.seconds));
   expect(delays, what).toHaveLength(retry === undefined ? 0 : 1);
   for (const seconds of delays) {
@@ -349,7 +356,9 @@ describe("a reason of the table", () => {
         const error = await refusalOf(client, "ack", { agent: "joe", messageIds: ["x"] });
         expectReason(error, reason, codes[reason], `${reason} in ${protocol}`);
         expect(error.rawMessage).toBe(`${reason}: ${whole.advice.toWellFormed()}`);
-        expect(error.findDetails(BadRequestSchema)).toEqual([expect.objectContaining({ fieldViolations: [expect.objectContaining(violations[0])] })]);
+        expect(error.findDetails(BadRequestSchema)).toEqual([
+          expect.objectContaining({ fieldViolations: [expect.objectContaining(violations[0])] }),
+        ]);
         expect(error.findDetails(RetryInfoSchema)[0]?.retryDelay).toMatchObject({ seconds: 1n, nanos: 500_000_000 });
         expect(error.findDetails(QuotaFailureSchema)[0]?.violations[0]).toMatchObject(whole.quota);
         expect(error.findDetails(ResourceInfoSchema)[0]).toMatchObject({ resourceType: "agent", resourceName: "jäck" });
@@ -366,8 +375,16 @@ describe("what the framework refuses", () => {
     const bus = await startBus();
     const json = { "content-type": "application/json" };
     const send = "/agentbus.v1.MessageBus/Send";
-    const cases: Record<string, [call: Parameters<ReturnType<typeof overHttp1>>[0], status: number, reason: Reason, says: RegExp]> = {
-      "no such method": [{ path: "/agentbus.v1.MessageBus/Sned", headers: json, body: "{}" }, 404, "UNIMPLEMENTED", /Sned.*\/Send/],
+    const cases: Record<
+      string,
+      [call: Parameters<ReturnType<typeof overHttp1>>[0], status: number, reason: Reason, says: RegExp]
+    > = {
+      "no such method": [
+        { path: "/agentbus.v1.MessageBus/Sned", headers: json, body: "{}" },
+        404,
+        "UNIMPLEMENTED",
+        /Sned.*\/Send/,
+      ],
       "no such path": [{ path: "/nothing", method: "GET" }, 404, "UNIMPLEMENTED", /\/nothing.*\/api\/send/],
       "GET of Send": [{ path: send, method: "GET" }, 405, "UNIMPLEMENTED", /use POST/],
       "PUT of Send": [{ path: send, method: "PUT", headers: json, body: "{}" }, 405, "UNIMPLEMENTED", /use POST/],
@@ -383,11 +400,26 @@ describe("what the framework refuses", () => {
       "no content-type": [{ path: send, body: "{}" }, 415, "UNIMPLEMENTED", /application\/json/],
       "bad JSON": [{ path: send, headers: json, body: "{" }, 400, "MALFORMED_JSON", /JSON/],
       "bad JSON to /api/send": [{ path: "/api/send", body: "{" }, 400, "MALFORMED_JSON", /JSON/],
-      "a misspelled field": [{ path: send, headers: json, body: '{"form":"joe"}' }, 400, "INVALID_FIELD", /"form" is unknown/],
-      "a misspelled field of /api/send": [{ path: "/api/send", body: '{"form":"joe"}' }, 400, "INVALID_FIELD", /"form" is unknown/],
+      "a misspelled field": [
+        { path: send, headers: json, body: '{"form":"joe"}' },
+        400,
+        "INVALID_FIELD",
+        /"form" is unknown/,
+      ],
+      "a misspelled field of /api/send": [
+        { path: "/api/send", body: '{"form":"joe"}' },
+        400,
+        "INVALID_FIELD",
+        /"form" is unknown/,
+      ],
       "a field of a wrong type": [{ path: send, headers: json, body: '{"from":7}' }, 400, "INVALID_FIELD", /string/],
       "too large": [{ path: send, headers: json, body: "x".repeat(5 * MIB) }, 429, "REQUEST_TOO_LARGE", /4194304/],
-      "too large for /api/send": [{ path: "/api/send", body: "x".repeat(5 * MIB) }, 429, "REQUEST_TOO_LARGE", /4194304/],
+      "too large for /api/send": [
+        { path: "/api/send", body: "x".repeat(5 * MIB) },
+        429,
+        "REQUEST_TOO_LARGE",
+        /4194304/,
+      ],
       "too large once unpacked, unknown packing": [
         { path: send, headers: { ...json, "content-encoding": "zstd" }, body: "{}" },
         501,
@@ -416,8 +448,10 @@ describe("what the framework refuses", () => {
     const fieldOf = async (method: string, body: string) => {
       const reply = await overHttp1(bus.port)(callIn("connect json", method, body));
       const { details } = connectError(reply.body.toString());
-      const request = details.find(({ type }) => type === "google.rpc.BadRequest") as { debug?: any } | undefined;
-      return request?.debug.fieldViolations[0].field;
+      const request = details.find(({ type }) => type === "google.rpc.BadRequest") as
+        | { debug?: { fieldViolations: readonly { field: string }[] } }
+        | undefined;
+      return request?.debug?.fieldViolations[0]?.field;
     };
     expect(await fieldOf("Send", '{"from":7}')).toBe("from");
     expect(await fieldOf("Send", '{"ttlSeconds":"soon"}')).toBe("ttlSeconds");
@@ -486,7 +520,9 @@ describe("the log", () => {
     const path = `/api/inbox/jack?mark_read=true&token=${token}&request_id=${secrets.body}`;
     expect((await call({ path, method: "GET", headers: withToken })).status).toBe(400);
     expect((await call({ path: "/api/send", headers: withToken, body: `{"body":"${secrets.body}` })).status).toBe(400);
-    expect((await call({ path: "/api/inbox/jack", method: "GET", headers: withToken })).body.toString()).toContain(secrets.body);
+    expect((await call({ path: "/api/inbox/jack", method: "GET", headers: withToken })).body.toString()).toContain(
+      secrets.body,
+    );
     await answersTo(bus.port, `GARBAGE ${token} ${secrets.body}\r\n\r\n`);
     const db = new Database(`${bus.folder}/bus.db`);
     onTestFinished(() => void db.close());

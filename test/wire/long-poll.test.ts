@@ -22,7 +22,8 @@ const SOON_MS = 3000;
 
 const pull = (bus: TestBus, agent: string, more: object = {}): Promise<Pulled> =>
   bus.ok("PullInbox", { agent, waitSeconds: 20, ...more });
-const send = (bus: TestBus, to: string, body = ""): Promise<{ id: string }> => bus.ok("Send", { from: "joe", to, body });
+const send = (bus: TestBus, to: string, body = ""): Promise<{ id: string }> =>
+  bus.ok("Send", { from: "joe", to, body });
 
 async function soon<T>(promise: Promise<T>): Promise<T> {
   const late = sleep(SOON_MS).then(() => {
@@ -185,7 +186,9 @@ describe("a caller who hung up", () => {
       // What the kernel had taken from the bus already counts as handed over, whether or not it was read.
       const whole = state === "DELIVERY_STATE_LEASED" && deliveryAttempt === 1;
       const nothing = state === "DELIVERY_STATE_UNREAD" && deliveryAttempt === 0;
-      expect(has ? whole : whole || nothing, `${version}: ${state}, attempt ${deliveryAttempt}, received: ${has}`).toBe(true);
+      expect(has ? whole : whole || nothing, `${version}: ${state}, attempt ${deliveryAttempt}, received: ${has}`).toBe(
+        true,
+      );
     }
   }, 20_000);
 
@@ -203,7 +206,9 @@ describe("a caller who hung up", () => {
     await sleep(UNDER_WAY_MS);
     expect((await pull(bus, "jack", { waitSeconds: 0, leaseSeconds: 60 })).messages).toEqual([]);
     const messageIds = repeated.messages.map(({ id }) => id);
-    expect(await bus.ok("Ack", { agent: "jack", leaseId: repeated.leaseId, messageIds })).toMatchObject({ ackedCount: 6 });
+    expect(await bus.ok("Ack", { agent: "jack", leaseId: repeated.leaseId, messageIds })).toMatchObject({
+      ackedCount: 6,
+    });
   });
 });
 
@@ -212,18 +217,26 @@ describe("a shutdown", () => {
     const bus = await spawnBus();
     const call2 = overHttp2(bus.port);
     const waiters = [
-      ...Array.from({ length: 20 }, (_, n) => bus.call("PullInbox", { agent: `w${n}`, waitSeconds: 50 }).then(({ status, body }) => [status, body.messages])),
       ...Array.from({ length: 20 }, (_, n) =>
-        call2(callIn("connect json", "PullInbox", JSON.stringify({ agent: `v${n}`, waitSeconds: 50 }))).then(({ status, body }) => [
-          status,
-          JSON.parse(body.toString()).messages,
-        ]),
+        bus.call("PullInbox", { agent: `w${n}`, waitSeconds: 50 }).then(({ status, body }) => [status, body.messages]),
       ),
-      fetch(`${bus.url}/api/inbox/jack?wait_seconds=50&mark_read=true`).then(async (answer) => [answer.status, (await answer.json() as Pulled).messages]),
+      ...Array.from({ length: 20 }, (_, n) =>
+        call2(callIn("connect json", "PullInbox", JSON.stringify({ agent: `v${n}`, waitSeconds: 50 }))).then(
+          ({ status, body }) => [status, JSON.parse(body.toString()).messages],
+        ),
+      ),
+      fetch(`${bus.url}/api/inbox/jack?wait_seconds=50&mark_read=true`).then(async (answer) => [
+        answer.status,
+        ((await answer.json()) as Pulled).messages,
+      ]),
     ];
     await sleep(500);
     // Callers who send nothing more must not hold it up.
-    const idle = await Promise.all(["", "GET /hea", "PRI * HTTP/2.0\r\n", PREFACE].map(async (bytes) => (await RawSocket.open(bus.port)).send(bytes)));
+    const idle = await Promise.all(
+      ["", "GET /hea", "PRI * HTTP/2.0\r\n", PREFACE].map(async (bytes) =>
+        (await RawSocket.open(bus.port)).send(bytes),
+      ),
+    );
     const began = performance.now();
     const stopped = bus.kill("SIGTERM");
     expect(await Promise.all(waiters)).toEqual(Array.from({ length: 41 }, () => [200, []]));
@@ -247,7 +260,10 @@ describe("a shutdown", () => {
       frame(Type.DATA, END_STREAM, stream, Buffer.from(body)),
     ];
     const [open2 = Buffer.alloc(0), rest2 = Buffer.alloc(0)] = frames(1, mail.replace("jack", "jill"));
-    second.send(PREFACE).send(frame(Type.SETTINGS, 0, 0)).send(open2);
+    second
+      .send(PREFACE)
+      .send(frame(Type.SETTINGS, 0, 0))
+      .send(open2);
     await sleep(UNDER_WAY_MS);
     const stopped = bus.kill("SIGTERM");
     await sleep(UNDER_WAY_MS);
@@ -289,7 +305,10 @@ describe("a shutdown", () => {
     await stopped;
     const { answers } = answersIn(socket.received);
     expect(answers.map(({ status }) => status)).toEqual([200, 503, 503]);
-    expect(connectError(answers[1]?.body ?? "")).toMatchObject({ code: "unavailable", message: expect.stringMatching(/^DRAINING: /) });
+    expect(connectError(answers[1]?.body ?? "")).toMatchObject({
+      code: "unavailable",
+      message: expect.stringMatching(/^DRAINING: /),
+    });
     expect(JSON.parse(answers[2]?.body ?? "")).toEqual({ status: "draining" });
   }, 20_000);
 });
@@ -306,12 +325,24 @@ describe("a thousand pulls that wait", () => {
       // Half of them on one connection, half with one each.
       const messages =
         n % 2 === 0
-          ? (JSON.parse((await call2(callIn("connect json", "PullInbox", JSON.stringify({ agent, waitSeconds: 50, leaseSeconds: 60 })))).body.toString()) as Pulled).messages
+          ? (
+              JSON.parse(
+                (
+                  await call2(
+                    callIn("connect json", "PullInbox", JSON.stringify({ agent, waitSeconds: 50, leaseSeconds: 60 })),
+                  )
+                ).body.toString(),
+              ) as Pulled
+            ).messages
           : (await client.pullInbox({ agent, waitSeconds: 50, leaseSeconds: 60 })).messages;
       answered.push(agent);
       return messages.map(({ body }) => body);
     });
-    await expect.poll(async () => (await bus.ok("ListAgents", { query: "w-", pageSize: 1000 })).agents.length, { timeout: 20_000 }).toBe(count);
+    await expect
+      .poll(async () => (await bus.ok("ListAgents", { query: "w-", pageSize: 1000 })).agents.length, {
+        timeout: 20_000,
+      })
+      .toBe(count);
     await sleep(500);
     for (const n of [7, 500, 998]) {
       await send(bus, `w-${n}`, `alone ${n}`);

@@ -38,7 +38,12 @@ const goods: readonly { method: string; json: string; binary: Uint8Array }[] = [
   },
   {
     method: "SendBatch",
-    json: JSON.stringify({ requests: [{ from: "fuzz", to: "fuzzy" }, { from: "fuzz", to: "other", body: "x" }] }),
+    json: JSON.stringify({
+      requests: [
+        { from: "fuzz", to: "fuzzy" },
+        { from: "fuzz", to: "other", body: "x" },
+      ],
+    }),
     binary: toBinary(SendBatchRequestSchema, create(SendBatchRequestSchema, { requests: [request, request] })),
   },
   {
@@ -132,7 +137,9 @@ async function callMutated(callers: readonly Caller[], chance: Chance): Promise<
   const late = AbortSignal.timeout(ANSWER_MS);
   const reply = await Promise.race([
     chance.pick(overHttp)(call),
-    new Promise<never>((_, reject) => late.addEventListener("abort", () => reject(new Error(`${call.path}: no answer`)))),
+    new Promise<never>((_, reject) =>
+      late.addEventListener("abort", () => reject(new Error(`${call.path}: no answer`))),
+    ),
   ]);
   const refused = refusedIn(reply);
   if (refused === undefined) return "taken";
@@ -150,7 +157,9 @@ async function sendRaw(bus: BesiegedBus, bytes: Buffer): Promise<string> {
   if (bytes.subarray(0, PREFACE.length).equals(PREFACE)) return "raw HTTP/2";
   for (const answer of answersIn(socket.received).answers) {
     if (answer.status === 200 || answer.status === 409) continue;
-    expect([4, 5], `${answer.status}: ${JSON.stringify(bytes.toString("latin1"))}`).toContain(Math.floor(answer.status / 100));
+    expect([4, 5], `${answer.status}: ${JSON.stringify(bytes.toString("latin1"))}`).toContain(
+      Math.floor(answer.status / 100),
+    );
     expect(answer.status, `${answer.body}: ${JSON.stringify(bytes.toString("latin1"))}`).not.toBe(500);
     // To HEAD, which one change makes of nothing here, there would be no body.
     expectDecent(connectError(answer.body), JSON.stringify(bytes.toString("latin1")));

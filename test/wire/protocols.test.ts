@@ -3,12 +3,17 @@
  * in all of them.
  */
 import { execFile } from "node:child_process";
-import { gzipSync } from "node:zlib";
 import { promisify } from "node:util";
+import { gzipSync } from "node:zlib";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { timestampDate } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError, createClient } from "@connectrpc/connect";
-import { compressionBrotli, compressionGzip, createConnectTransport, createGrpcTransport } from "@connectrpc/connect-node";
+import {
+  compressionBrotli,
+  compressionGzip,
+  createConnectTransport,
+  createGrpcTransport,
+} from "@connectrpc/connect-node";
 import { describe, expect, test } from "vitest";
 import { MessageBus, PullInboxRequestSchema, SendRequestSchema } from "#gen/agentbus/v1/message_bus_pb.js";
 import { DeliveryState } from "#gen/agentbus/v1/message_pb.js";
@@ -21,7 +26,11 @@ const ROOT = new URL("../..", import.meta.url).pathname;
 const TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
 /** Runs a tool; one that is not there fails the test with what to do. */
-async function run(command: string, args: readonly string[], advice: string): Promise<{ stdout: string; failed: string }> {
+async function run(
+  command: string,
+  args: readonly string[],
+  advice: string,
+): Promise<{ stdout: string; failed: string }> {
   try {
     const { stdout } = await promisify(execFile)(command, args, { cwd: ROOT, timeout: 20_000 });
     return { stdout, failed: "" };
@@ -33,7 +42,8 @@ async function run(command: string, args: readonly string[], advice: string): Pr
 }
 
 const curl = (...args: string[]) => run("curl", ["-sS", ...args], "apt-get install curl");
-const bufCurl = (...args: string[]) => run(`${ROOT}/node_modules/.bin/buf`, ["curl", "--schema", "proto", ...args], "npm ci");
+const bufCurl = (...args: string[]) =>
+  run(`${ROOT}/node_modules/.bin/buf`, ["curl", "--schema", "proto", ...args], "npm ci");
 
 const JSON_TYPE = ["-H", "content-type: application/json"];
 
@@ -45,12 +55,24 @@ describe("generated clients", () => {
       const requestId = protocol.replaceAll(" ", "-");
       const sent = await client.send({ sender: "joe", recipient: "Jack", subject: protocol, body: text, requestId });
       expect(sent, protocol).toMatchObject({ deduplicated: false, recipientCount: 1 });
-      const repeated = await client.send({ sender: "joe", recipient: "jack", subject: protocol, body: text, requestId });
+      const repeated = await client.send({
+        sender: "joe",
+        recipient: "jack",
+        subject: protocol,
+        body: text,
+        requestId,
+      });
       expect([repeated.id, repeated.deduplicated], protocol).toEqual([sent.id, true]);
 
       const pulled = await client.pullInbox({ agent: "jack", leaseSeconds: 60 });
       expect(pulled.messages, protocol).toHaveLength(1);
-      expect(pulled.messages[0], protocol).toMatchObject({ id: sent.id, sender: "joe", recipient: "jack", body: text, deliveryAttempt: 1 });
+      expect(pulled.messages[0], protocol).toMatchObject({
+        id: sent.id,
+        sender: "joe",
+        recipient: "jack",
+        body: text,
+        deliveryAttempt: 1,
+      });
       expect(pulled.messages[0]?.timestamp, protocol).toEqual(sent.timestamp);
       const { leaseId = "" } = pulled;
       expect(await client.ack({ agent: "jack", messageIds: [sent.id, "x"], leaseId }), protocol).toMatchObject({
@@ -70,7 +92,12 @@ describe("generated clients", () => {
     for (const compression of [compressionGzip, compressionBrotli]) {
       const compressed = { sendCompression: compression, acceptCompression: [compression], compressMinBytes: 0 };
       const transports = {
-        "Connect JSON": createConnectTransport({ baseUrl: bus.url, httpVersion: "1.1", useBinaryFormat: false, ...compressed }),
+        "Connect JSON": createConnectTransport({
+          baseUrl: bus.url,
+          httpVersion: "1.1",
+          useBinaryFormat: false,
+          ...compressed,
+        }),
         Connect: createConnectTransport({ baseUrl: bus.url, httpVersion: "1.1", ...compressed }),
         gRPC: createGrpcTransport({ baseUrl: bus.url, ...compressed }),
       };
@@ -78,7 +105,10 @@ describe("generated clients", () => {
         const client = createClient(MessageBus, transport);
         await client.send({ sender: "joe", recipient: "jack", body });
         const { messages } = await client.pullInbox({ agent: "jack", markRead: true });
-        expect(messages.map((message) => message.body), `${protocol}, ${compression.name}`).toEqual([body]);
+        expect(
+          messages.map((message) => message.body),
+          `${protocol}, ${compression.name}`,
+        ).toEqual([body]);
       }
     }
     const packed = gzipSync(JSON.stringify({ from: "joe", to: "zip", body }));
@@ -99,7 +129,8 @@ describe("generated clients", () => {
     await client.getReceipt({ messageId: id });
     await client.listMessages({ agent: "jack" });
     await client.ack({ agent: "jack", messageIds: [id] });
-    const called = () => [...bus.log().matchAll(/"method":"(\w+)","path":"[^"]*\/(\w+)"/g)].map(([, verb, name]) => `${verb} ${name}`);
+    const called = () =>
+      [...bus.log().matchAll(/"method":"(\w+)","path":"[^"]*\/(\w+)"/g)].map(([, verb, name]) => `${verb} ${name}`);
     await expect
       .poll(() => called().slice(1))
       .toEqual(["GET ListAgents", "GET GetMessage", "GET GetReceipt", "GET ListMessages", "POST Ack"]);
@@ -113,16 +144,21 @@ describe("generated clients", () => {
 describe("tools that no one here wrote", () => {
   test("curl speaks JSON over HTTP/1.1 and over HTTP/2 with prior knowledge, with and without an upgrade", async () => {
     const bus = await startBus();
-    for (const [version, ...flags] of [["1.1"], ["2", "--http2-prior-knowledge"], ["1.1", "--http2"], ["1.0", "--http1.0"]]) {
+    for (const [version, ...flags] of [
+      ["1.1"],
+      ["2", "--http2-prior-knowledge"],
+      ["1.1", "--http2"],
+      ["1.0", "--http1.0"],
+    ]) {
       const write = ["-w", "\n%{http_version} %{http_code}"];
       const mail = JSON.stringify({ from: "joe", to: "jack", subject: `curl ${flags}`, body: "…" });
       const url = `${bus.url}/agentbus.v1.MessageBus/Send`;
-      const { stdout, failed } = await curl(...flags as string[], ...write, ...JSON_TYPE, "-d", mail, url);
+      const { stdout, failed } = await curl(...(flags as string[]), ...write, ...JSON_TYPE, "-d", mail, url);
       expect(failed).toBe("");
       const [json = "", status = ""] = stdout.split("\n");
       expect(status).toBe(`${version === "1.0" ? "1.1" : version} 200`);
       expect(JSON.parse(json)).toMatchObject({ id: expect.any(String), recipientCount: 1 });
-      const health = await curl(...flags as string[], "-o", "/dev/null", ...write, `${bus.url}/healthz`);
+      const health = await curl(...(flags as string[]), "-o", "/dev/null", ...write, `${bus.url}/healthz`);
       expect(health.stdout).toMatch(/ 200$/);
     }
     const { messages } = await bus.ok("PullInbox", { agent: "jack" });
@@ -133,14 +169,35 @@ describe("tools that no one here wrote", () => {
     const bus = await startBus();
     const url = `${bus.url}/api/send`;
     const expecting = (bytes: number) => [
-      "-w", "%{http_code}", "-o", "/dev/null", "-H", "expect: 100-continue", "--expect100-timeout", "10", "--max-time", "15",
-      "--data-binary", JSON.stringify({ from: "joe", to: "jack", body: "x".repeat(bytes) }), url,
+      "-w",
+      "%{http_code}",
+      "-o",
+      "/dev/null",
+      "-H",
+      "expect: 100-continue",
+      "--expect100-timeout",
+      "10",
+      "--max-time",
+      "15",
+      "--data-binary",
+      JSON.stringify({ from: "joe", to: "jack", body: "x".repeat(bytes) }),
+      url,
     ];
     expect((await curl(...expecting(100_000))).stdout).toBe("200");
     const file = `${bus.folder}/large.json`;
     const { writeFileSync } = await import("node:fs");
     writeFileSync(file, "x".repeat(20 * 1024 * 1024));
-    const large = await curl("-w", "%{http_code}", "-o", "/dev/null", "--max-time", "15", "--data-binary", `@${file}`, url);
+    const large = await curl(
+      "-w",
+      "%{http_code}",
+      "-o",
+      "/dev/null",
+      "--max-time",
+      "15",
+      "--data-binary",
+      `@${file}`,
+      url,
+    );
     expect(large.stdout).toBe("429");
   });
 
@@ -163,9 +220,17 @@ describe("tools that no one here wrote", () => {
       expect(sent.failed, `${protocol} ${flags}`).toBe("");
       expect(JSON.parse(sent.stdout), `${protocol} ${flags}`).toMatchObject({ id: expect.any(String) });
       const refused = await bufCurl("--protocol", protocol, ...flags, "-d", '{"agent":"jack"}', pull);
-      expect(refused.failed, `${protocol} ${flags}`).toMatch(/unauthenticated[^]*TOKEN_MISSING: /);
+      expect(refused.failed, `${protocol} ${flags}`).toMatch(/unauthenticated[\s\S]*TOKEN_MISSING: /);
     }
-    const pulled = await bufCurl("--protocol", "grpc", "--http2-prior-knowledge", ...header, "-d", '{"agent":"jack"}', pull);
+    const pulled = await bufCurl(
+      "--protocol",
+      "grpc",
+      "--http2-prior-knowledge",
+      ...header,
+      "-d",
+      '{"agent":"jack"}',
+      pull,
+    );
     const bodies = JSON.parse(pulled.stdout).messages.map(({ body }: { body: string }) => body);
     expect(bodies).toEqual(kinds.map(([protocol, ...flags]) => `hello ${protocol} ${flags}`));
   }, 60_000);
@@ -198,7 +263,12 @@ describe("the bus's JSON", () => {
     const { registeredTime, lastSeenTime, ...agent } = agents[0];
     expect(agent).toEqual({ name: "nobody", description: "", unreadCount: 0, deadCount: 0 });
     expect([registeredTime, lastSeenTime].every((time) => time.endsWith("Z"))).toBe(true);
-    const batch = await bus.ok("SendBatch", { requests: [{ from: "joe", to: "jack" }, { from: "joe", to: "b a d" }] });
+    const batch = await bus.ok("SendBatch", {
+      requests: [
+        { from: "joe", to: "jack" },
+        { from: "joe", to: "b a d" },
+      ],
+    });
     expect(batch.results[0].response).toMatchObject({ deduplicated: false, notice: "" });
     expect(batch.results[1]).toEqual({
       error: { code: "invalid_argument", reason: "INVALID_FIELD", message: expect.any(String), field: "to" },
@@ -208,7 +278,11 @@ describe("the bus's JSON", () => {
   test("reads names in either spelling, numbers as text, and null as absent", async () => {
     const bus = await startBus();
     const reply = await overHttp1(bus.port)(
-      callIn("connect json", "Send", '{"sender":"joe","recipient":"jack","request_id":"k","ttlSeconds":"60","inReplyTo":null}'),
+      callIn(
+        "connect json",
+        "Send",
+        '{"sender":"joe","recipient":"jack","request_id":"k","ttlSeconds":"60","inReplyTo":null}',
+      ),
     );
     expect(refusedIn(reply)).toBeUndefined();
     const { messages } = await bus.ok("PullInbox", { agent: "jack", max_messages: "1" });
@@ -219,7 +293,8 @@ describe("the bus's JSON", () => {
 });
 
 describe("a caller's deadline", () => {
-  const pull = (agent: string) => toBinary(PullInboxRequestSchema, create(PullInboxRequestSchema, { agent, waitSeconds: 20 }));
+  const pull = (agent: string) =>
+    toBinary(PullInboxRequestSchema, create(PullInboxRequestSchema, { agent, waitSeconds: 20 }));
 
   test("ends a long poll half a second before, with an empty answer, in every protocol", async () => {
     const bus = await startBus();
@@ -227,11 +302,16 @@ describe("a caller's deadline", () => {
     const http2 = overHttp2(bus.port);
     const json = (agent: string) => JSON.stringify({ agent, waitSeconds: 20 });
     const polls = {
-      "connect-timeout-ms, JSON": () => http1(callIn("connect json", "PullInbox", json("a1"), { "connect-timeout-ms": "1500" })),
-      "connect-timeout-ms, binary": () => http2(callIn("connect proto", "PullInbox", pull("a2"), { "connect-timeout-ms": "1500" })),
-      "grpc-timeout in milliseconds": () => http2(framedCall("grpc", "PullInbox", pull("a3"), { "grpc-timeout": "1500m" })),
-      "grpc-timeout in microseconds": () => http2(framedCall("grpc", "PullInbox", pull("a4"), { "grpc-timeout": "1500000u" })),
-      "grpc-timeout in gRPC-Web": () => http1(framedCall("grpc-web", "PullInbox", pull("a5"), { "grpc-timeout": "1500000u" })),
+      "connect-timeout-ms, JSON": () =>
+        http1(callIn("connect json", "PullInbox", json("a1"), { "connect-timeout-ms": "1500" })),
+      "connect-timeout-ms, binary": () =>
+        http2(callIn("connect proto", "PullInbox", pull("a2"), { "connect-timeout-ms": "1500" })),
+      "grpc-timeout in milliseconds": () =>
+        http2(framedCall("grpc", "PullInbox", pull("a3"), { "grpc-timeout": "1500m" })),
+      "grpc-timeout in microseconds": () =>
+        http2(framedCall("grpc", "PullInbox", pull("a4"), { "grpc-timeout": "1500000u" })),
+      "grpc-timeout in gRPC-Web": () =>
+        http1(framedCall("grpc-web", "PullInbox", pull("a5"), { "grpc-timeout": "1500000u" })),
     };
     await Promise.all(
       Object.entries(polls).map(async ([what, poll]) => {
@@ -258,7 +338,9 @@ describe("a caller's deadline", () => {
       expect((await call).status).toBe(200);
       return performance.now() - began;
     };
-    expect(await took(http1(callIn("connect json", "PullInbox", json("b1", 20), { "connect-timeout-ms": "400" })))).toBeLessThan(400);
+    expect(
+      await took(http1(callIn("connect json", "PullInbox", json("b1", 20), { "connect-timeout-ms": "400" }))),
+    ).toBeLessThan(400);
 
     const far = toBinary(PullInboxRequestSchema, create(PullInboxRequestSchema, { agent: "b2", waitSeconds: 1 }));
     const deadlines: Promise<number>[] = [
@@ -280,10 +362,14 @@ describe("a caller's deadline", () => {
     const bus = await startBus();
     for (const [protocol, client] of Object.entries(clientsInEveryProtocol(bus))) {
       const pulled = client.pullInbox({ agent: "c", waitSeconds: 5 }, { timeoutMs: 1 });
-      expect(ConnectError.from(await pulled.catch((error: unknown) => error)).code, protocol).toBe(Code.DeadlineExceeded);
+      expect(ConnectError.from(await pulled.catch((error: unknown) => error)).code, protocol).toBe(
+        Code.DeadlineExceeded,
+      );
     }
     for (const timeout of ["soon", "-1", "1.5", "99999999999"]) {
-      const reply = await overHttp1(bus.port)(callIn("connect json", "PullInbox", '{"agent":"c"}', { "connect-timeout-ms": timeout }));
+      const reply = await overHttp1(bus.port)(
+        callIn("connect json", "PullInbox", '{"agent":"c"}', { "connect-timeout-ms": timeout }),
+      );
       expect(refusedIn(reply)?.message, timeout).toMatch(/^INVALID_FIELD: .*timeout/);
     }
   });
@@ -293,7 +379,8 @@ describe("a trace", () => {
   test("goes on from the header into the message, unless the message has its own", async () => {
     const bus = await startBus();
     const own = TRACE.replace("-01", "-00");
-    const traceOf = async (agent: string) => (await bus.ok("PullInbox", { agent, markRead: true })).messages[0].traceparent;
+    const traceOf = async (agent: string) =>
+      (await bus.ok("PullInbox", { agent, markRead: true })).messages[0].traceparent;
     const headers = { traceparent: TRACE };
     await bus.call("Send", { from: "joe", to: "t1" }, headers);
     expect(await traceOf("t1")).toBe(TRACE);
@@ -314,4 +401,3 @@ describe("a trace", () => {
     }
   });
 });
-

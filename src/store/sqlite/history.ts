@@ -62,7 +62,7 @@ export class HistoryReader {
     this.#view = db.prepare(`
       select d.seq as delivery, coalesce(d.attempts, 0) as attempts, coalesce(d.attempts_before, 0) as attempts_before,
         d.state, d.lease_until, d.dead_at, d.dead_reason,
-        case when d.seq is null then (select x.expire_at from deliveries x where x.message = m.seq limit 1)
+        case when d.seq is null then (select max(o.expire_at) from deliveries o where o.message = m.seq)
           else d.expire_at end as expire_at, ${MESSAGE_COLUMNS}
       from messages m cross join agents s on s.id = m.sender left join agents r on r.id = m.recipient
       left join deliveries d on d.message = m.seq and d.inbox = :me

@@ -8,7 +8,7 @@ import Database from "better-sqlite3";
 /** Throws when another process holds it. Closing what it returns lets go. */
 export function holdAlone(path: string): { close(): void } {
   // The lock lies beside the file itself: a symbolic link to it is another name, not another database.
-  const lock = new Database(`${existsSync(path) ? realpathSync(path) : path}.lock`, { timeout: 0 });
+  const lock = open(`${existsSync(path) ? realpathSync(path) : path}.lock`);
   try {
     lock.pragma("journal_mode = memory");
     lock.exec("begin exclusive");
@@ -21,5 +21,14 @@ export function holdAlone(path: string): { close(): void } {
       });
     }
     throw error;
+  }
+}
+
+function open(path: string): Database.Database {
+  try {
+    return new Database(path, { timeout: 0 });
+  } catch (cause) {
+    // SQLite does not say which file.
+    throw new Error(`${path} can't be opened: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
   }
 }

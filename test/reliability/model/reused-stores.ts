@@ -33,12 +33,12 @@ export class ReusedStore {
   /** Open and empty, at this time. */
   async begin(now: number): Promise<void> {
     this.now = now;
+    // What the store remembers of the last life, such as who was seen, is written down, then deleted.
+    await this.#store?.check().catch(() => this.close());
     if (this.#store === undefined) {
       this.#path = join(mkdtempSync(join(this.#folder, "store-")), "bus.db");
       await this.#open();
     }
-    // What the store remembers of the last life, such as who was seen, is written down, then deleted.
-    await this.store.check();
     this.#empty ??= this.#rememberEmpty();
     this.#empty();
     this.rings.clear();

@@ -11,7 +11,7 @@ export class Seen {
 
   /** `isKept`: whether the store has a place for that name, to note anything at. */
   note(request: Request, outcome: Outcome, now: number, isKept: (name: string) => boolean): void {
-    for (const [name, answered] of callersOf(request, outcome)) {
+    for (const [name, answered] of callersOf(request, outcome, now)) {
       this.noteMaybe(name, now);
       if (answered && isKept(name)) this.#last.set(name, now);
     }
@@ -39,12 +39,15 @@ export class Seen {
 }
 
 /** In whose name a request was made, and whether it was answered. */
-function callersOf(request: Request, outcome: Outcome): [name: string, answered: boolean][] {
+function callersOf(request: Request, outcome: Outcome, now: number): [name: string, answered: boolean][] {
   const answered = "answer" in outcome;
   switch (request.verb) {
     case "send": {
       const outcomes = (answered ? outcome.answer : []) as (Sent | { refused: string })[];
-      return request.args[0].map(({ sender }, i) => [sender, "id" in (outcomes[i] ?? {})]);
+      // A node's second try of its own, with the same ids, is no call of the sender's.
+      const isCall = (one: Sent | { refused: string } | undefined) =>
+        one !== undefined && "id" in one && (one.deduplicated || one.timestamp === now);
+      return request.args[0].map(({ sender }, i) => [sender, isCall(outcomes[i])]);
     }
     case "pull":
     case "listMessages":
