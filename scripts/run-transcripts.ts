@@ -30,10 +30,11 @@ try {
   });
   const before = readFileSync(PAGE, "utf8");
   const followed = new Map<string, string>();
-  const after = before.replace(/(?<=```console\n)[^]*?(?=```)/g, (block) => runBlock(block, address, followed));
+  const after = before.replace(/(?<=```console\n)[\s\S]*?(?=```)/g, (block) => runBlock(block, address, followed));
   const same = comparable(before) === comparable(after);
   if (process.argv.includes("--check")) {
-    if (!same) process.stderr.write(`README.md shows what is not so; run: npm run docs\n${firstDifference(before, after)}\n`);
+    if (!same)
+      process.stderr.write(`README.md shows what is not so; run: npm run docs\n${firstDifference(before, after)}\n`);
     process.exitCode = same ? 0 : 1;
   } else if (!same) writeFileSync(PAGE, after);
 } finally {

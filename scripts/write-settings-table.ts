@@ -1,6 +1,6 @@
 /** Writes the table of settings into README.md, from the one in src/config.ts. `--check` only says whether it is current. */
 import { readFileSync, writeFileSync } from "node:fs";
-import { type SettingName, environmentName, settings } from "../src/config.ts";
+import { environmentName, type SettingName, settings } from "../src/config.ts";
 
 const README = new URL("../README.md", import.meta.url);
 const USED_BY = { serve: "serve", call: "calls", both: "serve, calls" } as const;
@@ -20,7 +20,10 @@ const rows = (Object.keys(settings) as SettingName[]).map((name) => {
 const table = ["| flag | environment | default | | used by |", "|---|---|---|---|---|", ...rows].join("\n");
 
 const before = readFileSync(README, "utf8");
-const after = before.replace(/<!-- settings -->[^]*<!-- \/settings -->/, () => `<!-- settings -->\n${table}\n<!-- /settings -->`);
+const after = before.replace(
+  /<!-- settings -->[\s\S]*<!-- \/settings -->/,
+  () => `<!-- settings -->\n${table}\n<!-- /settings -->`,
+);
 if (after === before) process.exit(0);
 if (process.argv.includes("--check")) {
   process.stderr.write("README.md: the table of settings is stale; run: npm run docs\n");

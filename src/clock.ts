@@ -13,12 +13,10 @@ export function steadyClock(wall: () => number = Date.now, monotonic: () => numb
   let last = wall();
   let at = monotonic();
   return () => {
-    const elapsed = monotonic() - at;
-    const now = Math.max(Math.floor(wall()), Math.floor(last + elapsed));
-    if (now > last) {
-      last = now;
-      at += elapsed;
-    }
-    return now;
+    const then = at;
+    at = monotonic();
+    // Fractions of a millisecond are kept: dropped, they would add up to a clock that is slow.
+    last = Math.max(wall(), last + (at - then));
+    return Math.floor(last);
   };
 }

@@ -4,7 +4,8 @@ import { promisify } from "node:util";
 import { describe, expect, test } from "vitest";
 
 const run = promisify(execFile);
-const script = (name: string) => run(process.execPath, [new URL(`../scripts/${name}`, import.meta.url).pathname, "--check"]);
+const script = (name: string) =>
+  run(process.execPath, [new URL(`../scripts/${name}`, import.meta.url).pathname, "--check"]);
 
 describe("README.md", () => {
   test("has the settings that the program has", async () => {

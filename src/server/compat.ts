@@ -17,6 +17,7 @@ import { MAX_REQUEST_BYTES } from "../message.ts";
 import type { Principal } from "../token.ts";
 import { handedOver, jsonAnswer, writeAnswer } from "./answer.ts";
 import { fromFramework } from "./error-codes.ts";
+import { tooManyPieces } from "./many-pieces.ts";
 import { type HttpRequest, type HttpResponse, headerOf } from "./one-port.ts";
 import { readBody } from "./read-body.ts";
 import type { MethodParts } from "./rpc.ts";
@@ -92,6 +93,8 @@ function invalidParameter(field: string, value: string): BusError {
 function parseObject(bytes: Buffer): { [name: string]: JsonValue } {
   const malformed = (advice: string) =>
     new BusError({ reason: "MALFORMED_JSON", advice, violations: [{ field: "", description: advice }] });
+  const refusal = tooManyPieces(bytes, "json");
+  if (refusal !== undefined) throw fromFramework(new ConnectError(refusal, Code.ResourceExhausted));
   if (!isUtf8(bytes)) throw malformed("the body is not valid UTF-8");
   let value: JsonValue;
   try {

@@ -2,6 +2,7 @@
  * Connect, gRPC and gRPC-Web: hands node's requests to connect-es' handlers and their answers to node's responses. It
  * knows the protocols' framing only through connect-es, and of the service only its handlers.
  */
+import { AsyncLocalStorage } from "node:async_hooks";
 import {
   Code,
   ConnectError,
@@ -12,7 +13,7 @@ import {
   createContextValues,
   type HandlerContext,
 } from "@connectrpc/connect";
-import type { UniversalHandler, UniversalServerResponse } from "@connectrpc/connect/protocol";
+import type { Compression, UniversalHandler, UniversalServerResponse } from "@connectrpc/connect/protocol";
 import { compressionBrotli, compressionGzip, universalRequestFromNodeRequest } from "@connectrpc/connect-node";
 import { BusError } from "../errors.ts";
 import { MAX_REQUEST_BYTES } from "../message.ts";
@@ -21,6 +22,7 @@ import type { Admission, HeaderOf } from "./admission.ts";
 import { type Answer, handedOver, writeAnswer } from "./answer.ts";
 import { errorAnswer } from "./error-answer.ts";
 import { fromFramework, toConnectError } from "./error-codes.ts";
+import { type Format, tooManyPieces } from "./many-pieces.ts";
 import { type HttpRequest, type HttpResponse, headerOf } from "./one-port.ts";
 import { readBody } from "./read-body.ts";
 
@@ -67,9 +69,11 @@ export class RpcDoor {
   constructor({ routes, admission, toWireError }: RpcDoorOptions) {
     this.#toWireError = toWireError;
     const options: ConnectRouterOptions = {
-      acceptCompression: [compressionGzip, compressionBrotli],
+      acceptCompression: [compressionGzip, compressionBrotli].map(refusingMany),
       readMaxBytes: MAX_REQUEST_BYTES,
       jsonOptions,
+      // Nothing that came in is ever written out again as it was.
+      binaryOptions: { readUnknownFields: false },
       requestGate: async (context) => {
         const call = context.values.get(callKey);
         if (call === undefined) throw new Error("a call came past the door");
@@ -129,7 +133,9 @@ export class RpcDoor {
     // Either of node's classes fits; the union of them does not.
     const universal = universalRequestFromNodeRequest(request as never, response as never, undefined, values);
     dropFarDeadline(universal.header);
-    const answer = await handler({ ...universal, body: wholeBody(request, call) });
+    const answer = await formats.run(formatOf(request), () =>
+      handler({ ...universal, body: wholeBody(request, call) }),
+    );
     return call.context === undefined ? unframed(answer, request, handler) : collect(answer);
   }
 }
@@ -162,12 +168,42 @@ function unframed({ status }: UniversalServerResponse, request: HttpRequest, han
 
 /** Read when connect-es asks for it: after the gate. */
 async function* wholeBody(request: HttpRequest, call: Call): AsyncGenerator<Uint8Array> {
+  let body: Uint8Array;
   try {
-    yield await readBody(request, MAX_REQUEST_BYTES, FRAMING_BYTES);
+    body = await readBody(request, MAX_REQUEST_BYTES, FRAMING_BYTES);
   } catch (error) {
     call.judged = true;
     throw error instanceof BusError ? toConnectError(error) : error;
   }
+  // What is compressed is judged once it is not.
+  const { "content-type": type, "content-encoding": encoding = "identity" } = request.headers;
+  const framed = type?.startsWith("application/grpc") === true;
+  const compressed = framed ? ((body[0] ?? 0) & 1) === 1 : encoding !== "identity";
+  if (!compressed) refuseMany(framed ? body.subarray(FRAMING_BYTES) : body, formatOf(request));
+  yield body;
+}
+
+/** Of the request that a decompression is for: it is told nothing but bytes. */
+const formats = new AsyncLocalStorage<Format>();
+
+function formatOf({ headers, url }: HttpRequest): Format {
+  return /json/.test(headers["content-type"] ?? url ?? "") ? "json" : "binary";
+}
+
+function refuseMany(message: Uint8Array, format: Format | undefined): void {
+  const refusal = tooManyPieces(message, format ?? "binary");
+  if (refusal !== undefined) throw new ConnectError(refusal, Code.ResourceExhausted);
+}
+
+function refusingMany(compression: Compression): Compression {
+  return {
+    ...compression,
+    async decompress(bytes, readMaxBytes) {
+      const message = await compression.decompress(bytes, readMaxBytes);
+      refuseMany(message, formats.getStore());
+      return message;
+    },
+  };
 }
 
 /** Every method here is unary: the answer is small enough to hold, and trailers are settled once the body is. */

@@ -2,7 +2,7 @@
  * Copies a store's mail into one file while the bus serves: VACUUM INTO on a connection of its own, which sees one
  * instant and neither blocks nor is restarted by writes. It knows nothing of tables.
  */
-import { closeSync, existsSync, fsyncSync, openSync, renameSync, rmSync, statSync } from "node:fs";
+import { closeSync, existsSync, fsyncSync, linkSync, openSync, rmSync, statSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { parseStoreUrl } from "./open-store.ts";
 import { openForReading } from "./sqlite/open-database.ts";
@@ -14,13 +14,16 @@ export async function backupStore(storeUrl: string, file: string): Promise<{ byt
   const target = resolve(file);
   if (!existsSync(source)) throw new Error(`there is no database at ${source}; name it with --store`);
   if (existsSync(target)) throw new Error(`${target} exists; a backup never overwrites, name another file`);
-  const partial = `${target}.partial`;
+  // A name of its own, so that two backups at once don't publish each other's half.
+  const partial = `${target}.${process.pid}.partial`;
   rmSync(partial, { force: true });
   const db = openForReading(source);
   try {
     db.prepare("vacuum into ?").run(partial);
     sync(partial);
-    renameSync(partial, target);
+    // Unlike a rename, a link never replaces a file that appeared meanwhile.
+    linkSync(partial, target);
+    rmSync(partial);
     sync(dirname(target));
   } catch (error) {
     rmSync(partial, { force: true });

@@ -92,7 +92,6 @@ export function cliOf(bus: Pick<TestBus, "url">, agent: string) {
 }
 
 /** The one JSON document that `--json` puts on stdout. */
-// biome-ignore lint/suspicious/noExplicitAny: a test says in its expectations what is in there
 export function documentOf({ stdout }: Ended): any {
   expect(stdout).toMatch(/^\{.*\}\n$/); // one line, so nothing else stands beside it
   return JSON.parse(stdout);

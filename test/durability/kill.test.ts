@@ -29,7 +29,9 @@ async function sendUntilStopped(name: string, bus: () => BusProcess, stopped: ()
 }
 
 describe("kill -9 under load", () => {
-  test(`keeps every answered message of ${SENDERS} senders exactly once over ${KILLS} kills`, { timeout: 120_000 }, async () => {
+  test(`keeps every answered message of ${SENDERS} senders exactly once over ${KILLS} kills`, {
+    timeout: 120_000,
+  }, async () => {
     const folder = temporaryFolder();
     let bus = await spawnBus({}, { folder });
     const { port } = bus;

@@ -3,8 +3,8 @@ import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import { createClient } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
-import { MessageBus } from "#gen/agentbus/v1/message_bus_pb.js";
 import { describe, expect, test } from "vitest";
+import { MessageBus } from "#gen/agentbus/v1/message_bus_pb.js";
 import { spawnBus, temporaryFolder } from "../start-bus.ts";
 
 const run = promisify(execFile);
@@ -66,9 +66,15 @@ describe("two agents and one bus", () => {
 
     // joe reads the answer once.
     const read = () => curl(...header, `${url}/api/inbox/joe?mark_read=true`);
-    expect((await read()).messages).toMatchObject([{ id: answered.id, from: "jack", body: "published", inReplyTo: sent.id }]);
+    expect((await read()).messages).toMatchObject([
+      { id: answered.id, from: "jack", body: "published", inReplyTo: sent.id },
+    ]);
     expect((await read()).messages).toEqual([]);
     const receipt = await grpc.getReceipt({ messageId: sent.id });
-    expect(receipt).toMatchObject({ recipientCount: 1, readCount: 1, receipts: [{ recipient: "jack", replyMessageIds: [answered.id] }] });
+    expect(receipt).toMatchObject({
+      recipientCount: 1,
+      readCount: 1,
+      receipts: [{ recipient: "jack", replyMessageIds: [answered.id] }],
+    });
   });
 });

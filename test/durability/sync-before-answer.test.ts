@@ -37,7 +37,11 @@ function eventsOf(trace: string, answered: ReadonlySet<string>): Event[] {
       const ids = [...answered].filter((id) => text.includes(id));
       if (wal && ids.length > 0) events.push({ at: time, kind: "wal", ids });
     } else if (resumed === undefined && text.includes("HTTP/1.1 200")) {
-      events.push({ at: time, kind: "answer", ids: [...answered].filter((id) => text.includes(`\\"id\\":\\"${id}\\"`)) });
+      events.push({
+        at: time,
+        kind: "answer",
+        ids: [...answered].filter((id) => text.includes(`\\"id\\":\\"${id}\\"`)),
+      });
     }
   }
   return events;

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { brotliCompressSync, gzipSync } from "node:zlib";
 import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { describe, expect, test } from "vitest";
-import { SendRequestSchema } from "#gen/agentbus/v1/message_bus_pb.js";
+import { SendBatchRequestSchema, SendRequestSchema } from "#gen/agentbus/v1/message_bus_pb.js";
 import { type BesiegedBus, besiegedBus } from "./besieged-bus.ts";
 import { expectDecent, expectRefusal, expectRefused } from "./decent-refusal.ts";
 import { type Caller, overHttp1, overHttp2 } from "./http-calls.ts";
@@ -484,6 +484,77 @@ describe("bodies", () => {
     expect(residentMemory(pidOf(bus)) - before).toBeLessThan(MAX_GROWTH_MIB);
     expect(await unreadOf(bus, "jill")).toEqual([]);
   });
+
+  test("refuses a request of a million pieces before it decodes it, and takes the largest that is right", async () => {
+    const bus = await besiegedBus();
+    const http1 = overHttp1(bus.port);
+    const http2 = overHttp2(bus.port);
+    const size = 4 * MIB - 100;
+    const many = (piece: string, most = Math.floor(size / piece.length)) => piece.repeat(most);
+    const batch = Buffer.from(many("\x0a\x00"), "latin1");
+    const groups = Buffer.concat([Buffer.from([0x7b, 0x22, 0x00, 0x7c]), batch]);
+    const batchJson = `{"requests":[${many("{},")}{}]}`;
+    const idsJson = `{"agent":"joe","messageIds":[${many('"",')}""]}`;
+    const gzip = { "content-encoding": "gzip" };
+    const grpcGzip = { "grpc-encoding": "gzip" };
+    const calls: Record<string, [call: ReturnType<typeof callIn>, over: Caller]> = {
+      "empty messages": [callIn("connect proto", "SendBatch", batch), http1],
+      "empty messages behind what looks like JSON": [callIn("connect proto", "SendBatch", groups), http1],
+      "empty messages in gzip": [callIn("connect proto", "SendBatch", gzipSync(batch), gzip), http1],
+      "empty messages in gRPC": [framedCall("grpc", "SendBatch", batch), http2],
+      "empty messages in gRPC, with flags that mean nothing": [
+        callIn("grpc", "SendBatch", envelope(batch, { flags: 2 })),
+        http2,
+      ],
+      "empty messages in gRPC and gzip": [
+        callIn("grpc", "SendBatch", envelope(gzipSync(batch), { flags: COMPRESSED }), grpcGzip),
+        http2,
+      ],
+      "empty ids": [framedCall("grpc-web", "Ack", Buffer.from(many("\x12\x00"), "latin1")), http1],
+      "unknown fields": [callIn("connect proto", "Send", Buffer.from(many("\xf8\x3f\x00"), "latin1")), http1],
+      "empty objects": [callIn("connect json", "SendBatch", batchJson), http1],
+      "empty objects in gzip": [callIn("connect json", "SendBatch", gzipSync(batchJson), gzip), http1],
+      "empty objects in gRPC": [callIn("grpc json", "SendBatch", envelope(Buffer.from(batchJson))), http2],
+      "empty texts": [callIn("connect json", "Ack", idsJson), http1],
+      "commas after a text that ends in a backslash": [
+        callIn("connect json", "Send", `{"\\\\":[${many("1,")}1]}`),
+        http1,
+      ],
+      "empty objects to /api/send": [{ path: "/api/send", body: batchJson }, http1],
+    };
+    for (const [what, [call, over]] of Object.entries(calls)) {
+      const refused = expectRefused(await over(call), what);
+      expect(refused.code, what).toBe("resource_exhausted");
+      expect(refused.message, what).toMatch(/^REQUEST_TOO_LARGE: a request may have \d+ (values|fields)/);
+      await bus.unharmed(what);
+    }
+
+    const traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    const body = ",{}[]:".repeat(500);
+    const large = { subject: "s", body, inReplyTo: "x", ttlSeconds: 60, traceparent };
+    const json = Array.from({ length: 1000 }, (_, n) => ({ ...large, from: "joe", to: "many", requestId: `j${n}` }));
+    expect((await bus.ok("SendBatch", { requests: json })).results).toHaveLength(1000);
+    const requests = json.map(({ from: sender, to: recipient, ...rest }, n) => ({
+      ...rest,
+      sender,
+      recipient,
+      requestId: `b${n}`,
+    }));
+    const bytes = toBinary(SendBatchRequestSchema, create(SendBatchRequestSchema, { requests }));
+    expect(refusedIn(await http2(framedCall("grpc", "SendBatch", bytes)))).toBeUndefined();
+    const packed = callIn("grpc", "SendBatch", envelope(gzipSync(bytes), { flags: COMPRESSED }), grpcGzip);
+    expect(refusedIn(await http2(packed))).toBeUndefined();
+    const noise = Array.from({ length: 60_000 }, (_, n) => String.fromCodePoint(0x4e00 + ((n * 7919) % 20_000))).join(
+      "",
+    );
+    const unpackable = sendBytes({ sender: "joe", recipient: "noise", body: noise });
+    expect(gzipSync(unpackable).length).toBeGreaterThan(64 * 1024);
+    const noisy = callIn("grpc", "Send", envelope(gzipSync(unpackable), { flags: COMPRESSED }), grpcGzip);
+    expect(refusedIn(await http2(noisy))).toBeUndefined();
+    const messageIds = Array.from({ length: 1000 }, (_, n) => `id-${n}`);
+    expect(await bus.ok("Ack", { agent: "many", messageIds })).toMatchObject({ ackedCount: 0 });
+    await bus.unharmed("large batches");
+  }, 30_000);
 
   test("refuses bodies of 50 MB and of 4 GiB at every door without holding them", async () => {
     const bus = await besiegedBus();

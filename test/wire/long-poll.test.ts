@@ -3,7 +3,8 @@
  * hung up or the bus stops.
  */
 import { setTimeout as sleep } from "node:timers/promises";
-import { describe, expect, test } from "vitest";
+import Database from "better-sqlite3";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { clientOf, spawnBus, startBus, type TestBus } from "../start-bus.ts";
 import { overHttp2 } from "./http-calls.ts";
 import { callHeaders, END_HEADERS, END_STREAM, frame, PREFACE, Type, u32 } from "./http2-frames.ts";
@@ -210,6 +211,27 @@ describe("a caller who hung up", () => {
       ackedCount: 6,
     });
   });
+});
+
+test("a repeated pull whose caller hung up meanwhile takes nothing from the one who has the lease", async () => {
+  const bus = await startBus();
+  const { id } = await send(bus, "jack", "held");
+  const request = { leaseSeconds: 60, requestId: "pull-1", waitSeconds: 0 };
+  const held = await pull(bus, "jack", request);
+  expect(held.messages).toHaveLength(1);
+  // Whoever writes to the file by hand holds up the repeat until its caller is gone.
+  const db = new Database(`${bus.folder}/bus.db`);
+  onTestFinished(() => void db.close());
+  db.exec("begin immediate");
+  const repeat = await RawSocket.open(bus.port);
+  repeat.send((waiting["HTTP/1.1"] as (agent: string, more: object) => Buffer)("jack", request));
+  await sleep(UNDER_WAY_MS);
+  repeat.destroy();
+  await sleep(UNDER_WAY_MS);
+  db.exec("rollback");
+  await sleep(UNDER_WAY_MS);
+  expect((await pull(bus, "jack", { leaseSeconds: 60, waitSeconds: 0 })).messages).toEqual([]);
+  expect(await deliveryOf(bus, id)).toMatchObject({ state: "DELIVERY_STATE_LEASED", deliveryAttempt: 1 });
 });
 
 describe("a shutdown", () => {

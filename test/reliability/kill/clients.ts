@@ -83,8 +83,8 @@ async function pullUntilStopped(
   pull: object,
   take: (pulled: PulledBody, began: number, requestId: string) => Promise<void>,
 ): Promise<void> {
-  for (let n = 0; !stopped(); n++) {
-    const requestId = `${name}-${n}`;
+  for (let n = 0; !stopped(); ) {
+    const requestId = `${name}-${n}`; // until an answer with mail came
     const request = { ...pull, maxMessages: 1 + random.below(MOST), waitSeconds: random.below(2), requestId };
     let began = 0;
     const attempt = () => {
@@ -93,8 +93,10 @@ async function pullUntilStopped(
     };
     const answer = await untilAnswered(attempt, random, 0);
     if (answer?.status !== 200) book.unexpected(`PullInbox answered ${JSON.stringify(answer)}`);
-    else if (answer.body.messages.length > 0) await take(answer.body, began, requestId);
-    else await sleep(random.below(PAUSE_MS));
+    else if (answer.body.messages.length > 0) {
+      await take(answer.body, began, requestId);
+      n++;
+    } else await sleep(random.below(PAUSE_MS));
   }
 }
 

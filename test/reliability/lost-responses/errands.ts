@@ -41,34 +41,42 @@ export class Caller {
 
   /** Leases and acks until nothing is left. */
   async work(name: string, over: () => Promise<boolean>): Promise<void> {
-    for (let n = 0; ; n++) {
-      const requestId = `${name}-${n}`;
-      const request = { agent: "leased", leaseSeconds: LEASE_SECONDS, ...this.#pull(), requestId };
-      const { messages, leaseId } = await this.#untilAnswered<PulledBody>("PullInbox", request);
-      if (messages.length === 0 && (await over())) return;
-      if (messages.length === 0) continue;
-      for (const { id, deliveryAttempt: attempt } of messages) {
-        this.#errands.leased.push({ id, by: leaseId ?? "no lease", attempt });
-      }
+    await this.#pullUntil(over, name, { agent: "leased", leaseSeconds: LEASE_SECONDS }, async (pulled) => {
+      const { messages, leaseId = "no lease" } = pulled;
+      for (const { id, deliveryAttempt: attempt } of messages) this.#errands.leased.push({ id, by: leaseId, attempt });
       const ack = { agent: "leased", messageIds: messages.map(({ id }) => id), leaseId };
       const { staleMessageIds: stale, unknownMessageIds: unknown } = await this.#untilAnswered<AckedBody>("Ack", ack);
       for (const id of [...stale, ...unknown]) this.#errands.refused.push(`${id}: not to be acked by ${leaseId}`);
-    }
+    });
   }
 
   /** Reads with mark_read until nothing is left. */
   async read(name: string, over: () => Promise<boolean>): Promise<void> {
-    for (let n = 0; ; n++) {
-      const requestId = `${name}-${n}`;
-      const request = { agent: "read", markRead: true, ...this.#pull(), requestId };
-      const { messages } = await this.#untilAnswered<PulledBody>("PullInbox", request);
-      if (messages.length === 0 && (await over())) return;
+    await this.#pullUntil(over, name, { agent: "read", markRead: true }, async ({ messages }, requestId) => {
       for (const { id } of messages) this.#errands.read.push({ id, by: requestId, attempt: undefined });
-    }
+    });
   }
 
-  #pull(): object {
-    return { maxMessages: 1 + this.#random.below(MOST), waitSeconds: this.#random.below(2) };
+  /**
+   * A request_id stands until an answer with mail came: the network may still hold an earlier try of the same pull, and
+   * what that takes after an empty answer is handed out to the next one with this request_id.
+   */
+  async #pullUntil(
+    over: () => Promise<boolean>,
+    name: string,
+    pull: object,
+    take: (pulled: PulledBody, requestId: string) => Promise<void>,
+  ): Promise<void> {
+    for (let n = 0; ; ) {
+      const last = await over();
+      const requestId = `${name}-${n}`;
+      const window = { maxMessages: 1 + this.#random.below(MOST), waitSeconds: last ? 0 : this.#random.below(2) };
+      const pulled = await this.#untilAnswered<PulledBody>("PullInbox", { ...pull, ...window, requestId });
+      if (pulled.messages.length > 0) {
+        await take(pulled, requestId);
+        n++;
+      } else if (last) return;
+    }
   }
 
   async #untilAnswered<Body>(method: string, request: object): Promise<Body> {

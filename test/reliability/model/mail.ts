@@ -61,6 +61,8 @@ export interface Handed {
   readonly deliveries: readonly { readonly delivery: Delivery; readonly place: number }[];
   readonly maxBodyBytes: number | undefined;
   readonly at: number;
+  /** The latest end that was promised for it. */
+  until: number;
 }
 
 /** A letter from `bus`. Its id and its text are made by the engine and learned from it. */

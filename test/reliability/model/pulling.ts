@@ -54,7 +54,7 @@ function newPull(mail: Mail, pull: Pull): Pulled {
     else one.attempts += 1;
   }
   const deliveries = found.map((delivery) => ({ delivery, place: delivery.place }));
-  const handed: Handed = { agent, kind: kindOf(taking), leaseId, deliveries, maxBodyBytes, at: mail.now };
+  const handed: Handed = { agent, kind: kindOf(taking), leaseId, deliveries, maxBodyBytes, at: mail.now, until };
   if (requestId !== undefined) mail.pulls.set(`${agent} ${requestId}`, handed);
   if (taking.kind === "read") return { messages: seen(), hasMore, lease: undefined, dueAt: undefined };
   mail.leases.set(leaseId, handed);
@@ -105,6 +105,8 @@ export function extendLease(mail: Mail, agent: string, leaseId: string, ms: numb
   if (held.length === 0) throw new Refused("STALE_LEASE");
   const until = mail.now + ms;
   for (const one of held) one.lease = { id: leaseId, until, ms };
+  const lease = mail.leases.get(leaseId);
+  if (lease !== undefined) lease.until = Math.max(lease.until, until);
   return { expireAt: until, stale: lost.map(({ message }) => message.id) };
 }
 

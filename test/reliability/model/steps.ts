@@ -18,7 +18,9 @@ const among = <const T>(...values: T[]) => fc.constantFrom(...values);
 const weighted = <T>(weight: number, arbitrary: fc.Arbitrary<T>) => ({ weight, arbitrary });
 const agent = among(...AGENTS);
 const anyAgent = fc.oneof(weighted(8, agent), weighted(1, fc.constant(STRANGER)));
-const maybe = <T>(arbitrary: fc.Arbitrary<T>, one = 2) => fc.option(arbitrary, { nil: undefined, freq: one });
+/** In so many of a hundred. */
+const maybe = <T>(percent: number, arbitrary: fc.Arbitrary<T>) =>
+  fc.oneof(weighted(percent, arbitrary), weighted(100 - percent, fc.constant(undefined)));
 const known = fc.nat({ max: 7 });
 const duration = among(1, SECOND, 30 * SECOND, MINUTE, HOUR);
 
@@ -28,26 +30,26 @@ const draft = fc.record({
   includeSender: fc.boolean(),
   subject: among("red", "blue fox", "größe"),
   body: among("", "fox", "red fox jumps", "größe über alles", "x".repeat(40)),
-  requestId: maybe(among("k0", "k1", "k2"), 1),
-  ttlMs: maybe(duration, 2),
+  requestId: maybe(30, among("k0", "k1", "k2")),
+  ttlMs: maybe(20, duration),
   /** -1: an id that nobody knows. */
-  inReplyTo: maybe(fc.integer({ min: -1, max: 5 }), 1),
-  traceparent: maybe(among("00-a-b-01"), 1),
+  inReplyTo: maybe(25, fc.integer({ min: -1, max: 5 })),
+  traceparent: maybe(20, among("00-a-b-01")),
 });
 
 const look: fc.Arbitrary<Taking> = fc.constant({ kind: "look" });
 const taking: fc.Arbitrary<Taking> = fc.oneof(
-  fc.constant({ kind: "read" } as const),
-  fc.record({ kind: among("lease", "lease", "hold"), ms: duration }),
+  weighted(1, fc.constant({ kind: "read" } as const)),
+  weighted(4, fc.record({ kind: among("lease", "lease", "hold"), ms: duration })),
 );
 
 const pull = fc.record({
   agent: anyAgent,
   taking: fc.oneof(weighted(1, look), weighted(3, taking)),
-  requestId: maybe(among("p0", "p1"), 2),
+  requestId: maybe(50, among("p0", "p1")),
   maxMessages: among(1, 2, 3, 50, 50),
   maxBytes: among(1, 20, 1_000_000, 1_000_000),
-  maxBodyBytes: maybe(among(1, 5, 7), 1),
+  maxBodyBytes: maybe(20, among(1, 5, 7)),
 });
 
 /** Of what a lease or a pull gave. */
@@ -56,12 +58,12 @@ const part = among("all", "first", "last");
 const history = fc.record({
   agent: anyAgent,
   box: among("INBOX", "SENT", "DEAD"),
-  peer: maybe(among(...AGENTS, "bus", "eve"), 1),
-  inReplyTo: maybe(known, 1),
-  text: maybe(among("fox", "FOX red", "jumps", "undelivered"), 1),
+  peer: maybe(20, among(...AGENTS, "bus", "eve")),
+  inReplyTo: maybe(10, known),
+  text: maybe(20, among("fox", "FOX red", "jumps", "undelivered")),
   /** Before now. */
-  since: maybe(duration, 1),
-  until: maybe(duration, 1),
+  since: maybe(20, duration),
+  until: maybe(20, duration),
   limit: among(1, 2, 50),
   maxBodyBytes: among(1, 7, 1000),
 });
@@ -72,11 +74,11 @@ const takingPull = fc.record({ pull, taking }).map((one) => ({ ...one.pull, taki
 const does = <K extends string, T>(kind: K, what: fc.Arbitrary<T>) => fc.record({ does: fc.constant(kind), what });
 
 const step = fc.oneof(
-  weighted(16, does("send", fc.array(draft, { minLength: 1, maxLength: 3 }))),
-  weighted(16, does("pull", pull)),
-  weighted(4, does("pullAtOnce", fc.tuple(agent, takingPull, takingPull))),
-  weighted(8, does("ackLease", fc.record({ lease: known, part, named: fc.boolean() }))),
-  weighted(4, does("ackPulled", fc.record({ agent, part }))),
+  weighted(40, does("send", fc.array(draft, { minLength: 1, maxLength: 3 }))),
+  weighted(32, does("pull", pull)),
+  weighted(8, does("pullAtOnce", fc.tuple(agent, takingPull, takingPull))),
+  weighted(16, does("ackLease", fc.record({ lease: known, part, named: fc.boolean() }))),
+  weighted(8, does("ackPulled", fc.record({ agent, part }))),
   weighted(
     4,
     does(
@@ -84,43 +86,46 @@ const step = fc.oneof(
       fc.record({
         agent: anyAgent,
         ids: fc.array(fc.integer({ min: -1, max: 7 }), { minLength: 1, maxLength: 3 }),
-        lease: maybe(fc.integer({ min: -1, max: 5 }), 1),
+        lease: maybe(40, fc.integer({ min: -1, max: 5 })),
       }),
     ),
   ),
-  weighted(4, does("extend", fc.record({ lease: known, ms: duration }))),
-  weighted(4, does("giveBack", fc.record({ lease: known, part: maybe(part), alsoId: maybe(known, 1) }))),
-  weighted(2, does("register", fc.record({ agent, description: maybe(among("", "Writes a FOX", "reads")) }))),
-  weighted(2, does("remove", fc.record({ agent: anyAgent, force: fc.boolean() }))),
+  weighted(8, does("extend", fc.record({ lease: known, ms: duration }))),
+  weighted(8, does("giveBack", fc.record({ lease: known, part: maybe(60, part), alsoId: maybe(30, known) }))),
+  weighted(4, does("register", fc.record({ agent, description: maybe(60, among("", "Writes a FOX", "reads")) }))),
+  weighted(4, does("remove", fc.record({ agent: anyAgent, force: fc.boolean() }))),
   weighted(
-    4,
-    does("redrive", fc.record({ agent: anyAgent, ids: maybe(fc.array(known, { minLength: 1, maxLength: 3 })) })),
+    8,
+    does("redrive", fc.record({ agent: anyAgent, ids: maybe(40, fc.array(known, { minLength: 1, maxLength: 3 })) })),
   ),
-  weighted(5, does("sweep", fc.constant(undefined))),
-  weighted(2, does("retain", fc.constant(undefined))),
-  weighted(1, does("index", fc.constant(undefined))),
-  weighted(4, does("listMessages", history)),
-  weighted(2, does("nextPage", known)),
+  weighted(10, does("sweep", fc.constant(undefined))),
+  weighted(4, does("retain", fc.constant(undefined))),
+  weighted(2, does("index", fc.constant(undefined))),
+  weighted(8, does("listMessages", history)),
+  weighted(4, does("nextPage", known)),
   weighted(
-    1,
+    2,
     does(
       "listAgents",
       fc.record({
         text: among("", "B", "fox"),
         includeUnregistered: fc.boolean(),
         limit: among(1, 50),
-        after: maybe(agent, 1),
+        after: maybe(20, agent),
       }),
     ),
   ),
-  weighted(2, does("getMessage", fc.record({ agent: anyAgent, id: fc.integer({ min: -1, max: 7 }) }))),
+  weighted(4, does("getMessage", fc.record({ agent: anyAgent, id: fc.integer({ min: -1, max: 7 }) }))),
   weighted(
-    2,
-    does("getReceipt", fc.record({ id: fc.integer({ min: -1, max: 7 }), limit: among(1, 50), after: maybe(agent, 1) })),
+    4,
+    does(
+      "getReceipt",
+      fc.record({ id: fc.integer({ min: -1, max: 7 }), limit: among(1, 50), after: maybe(20, agent) }),
+    ),
   ),
-  weighted(12, does("advance", fc.oneof(duration, duration, among(DAY, 31 * DAY, 61 * DAY)))),
-  weighted(10, does("repeat", fc.nat({ max: 40 }))),
-  weighted(1, does("sendAgain", known)),
+  weighted(24, does("advance", fc.oneof(weighted(9, duration), weighted(1, among(DAY, 31 * DAY, 61 * DAY))))),
+  weighted(20, does("repeat", fc.oneof(fc.nat({ max: 5 }), fc.nat({ max: 40 })))),
+  weighted(2, does("sendAgain", known)),
   weighted(1, does("restart", among(0, 0, SECOND, 2 * MINUTE, 3 * HOUR))),
 );
 

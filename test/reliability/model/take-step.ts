@@ -1,6 +1,7 @@
 /** Turns a step into requests, with what callers know by now, and makes them. */
 import { createHash } from "node:crypto";
 import type { NewMessage, Pull } from "#dist/store.js";
+import { HOUR } from "./mail.ts";
 import type { Request } from "./requests.ts";
 import type { Draft, Step } from "./steps.ts";
 import type { World } from "./world.ts";
@@ -18,7 +19,7 @@ export async function takeStep(world: World, step: Step): Promise<void> {
     }
     case "repeat": {
       const earlier = newest(world.requests, step.what);
-      return earlier && world.perform(withNewIds(world, earlier));
+      return earlier && world.perform(withNewIds(world, earlier.request));
     }
     default: {
       const request = requestOf(world, step);
@@ -33,12 +34,11 @@ function requestOf(world: World, step: Plain): Request | undefined {
   switch (step.does) {
     case "send":
       return { verb: "send", args: [step.what.map((draft) => newMessage(world, draft))] };
-    case "sendAgain":
-      // The node's own second try of a batch whose outcome it did not learn: with the same ids.
-      return newest(
-        world.requests.filter(({ verb }) => verb === "send"),
-        step.what,
-      );
+    case "sendAgain": {
+      // The node's own second try of a batch whose outcome it did not learn: soon, and with the same ids.
+      const recent = world.requests.filter(({ request, at }) => request.verb === "send" && world.now < at + HOUR / 2);
+      return newest(recent, step.what)?.request;
+    }
     case "pull":
       return pullRequest(world, step.what);
     case "ackLease": {

@@ -16,8 +16,15 @@ import { Seen } from "./seen.ts";
 
 export const NOON = Date.UTC(2030, 0, 1, 12);
 const EVERYBODY = { text: "", includeUnregistered: true, limit: 1000, after: undefined };
-const WHOLE_HISTORY = { peer: undefined, inReplyTo: undefined, text: undefined, since: undefined, until: undefined };
-const LOOK = { taking: { kind: "look" }, maxBytes: 1_000_000, maxBodyBytes: undefined, requestId: undefined } as const;
+const UNFILTERED = { peer: undefined, inReplyTo: undefined, text: undefined, since: undefined, until: undefined };
+const HISTORY = { ...UNFILTERED, limit: 1000, after: undefined, maxBodyBytes: 20 };
+const LOOK = {
+  taking: { kind: "look" },
+  maxMessages: 1000,
+  maxBytes: 1_000_000,
+  maxBodyBytes: undefined,
+  requestId: undefined,
+} as const;
 
 export interface KnownLease {
   readonly id: string;
@@ -44,7 +51,7 @@ export class World {
   readonly messageIds: string[] = [];
   readonly leases: KnownLease[] = [];
   readonly bookmarks: Bookmark[] = [];
-  readonly requests: Request[] = [];
+  readonly requests: { readonly request: Request; readonly at: number }[] = [];
   /** By agent: what its last pull gave. */
   readonly pulled = new Map<string, readonly string[]>();
 
@@ -125,32 +132,43 @@ export class World {
   /** Every view of everything, by everybody. */
   async audit(): Promise<void> {
     const names = [...this.#model.mail.agents.keys(), "nobody"].filter((name) => name !== BUS);
-    const requests: Request[] = [
+    await this.#compareAll([
       { verb: "agentNames", args: [2] },
       { verb: "listAgents", args: [{ ...EVERYBODY, includeUnregistered: false, limit: 2 }] },
-    ];
-    for (const id of this.messageIds) {
-      requests.push({ verb: "getReceipt", args: [id, 2, undefined] });
-      for (const agent of names) requests.push({ verb: "getMessage", args: [agent, id] });
-    }
-    for (const agent of names) {
-      const history = { ...WHOLE_HISTORY, agent, limit: 1000, after: undefined, maxBodyBytes: 20 };
-      for (const box of ["INBOX", "SENT", "DEAD"] as const)
-        requests.push({ verb: "listMessages", args: [{ ...history, box }] });
-      if (!this.#model.mail.isRegistered(agent)) continue;
-      requests.push({ verb: "pull", args: [{ ...LOOK, agent, maxMessages: 1000, leaseId: this.newId("lease") }] });
-    }
+      ...this.messageIds.flatMap((id) => names.map((agent): Request => ({ verb: "getMessage", args: [agent, id] }))),
+      ...names.flatMap((agent) => [
+        ...(["INBOX", "SENT", "DEAD"] as const).map(
+          (box): Request => ({ verb: "listMessages", args: [{ ...HISTORY, agent, box }] }),
+        ),
+        ...(this.#model.mail.isRegistered(agent) ? [this.#look(agent)] : []),
+      ]),
+    ]);
+    await this.auditReceipts();
+  }
+
+  async auditReceipts(): Promise<void> {
+    await this.#compareAll(this.messageIds.map((id) => ({ verb: "getReceipt", args: [id, 2, undefined] })));
+    await this.#promises.checkPresent();
+  }
+
+  #look(agent: string): Request {
+    return { verb: "pull", args: [{ ...LOOK, agent, leaseId: this.newId("lease") }] };
+  }
+
+  /** Reads only. */
+  async #compareAll(requests: readonly Request[]): Promise<void> {
     for (const request of requests) {
       const [outcome, model] = [await ask(this.#real.store, request), await ask(this.#model, request)];
       compare(request, outcome, model, false);
       this.#noteSeen(request, outcome);
     }
-    await this.#promises.checkPresent();
   }
 
-  /** Housekeeping works in slices: until there is no more. */
+  /** Housekeeping works in slices: each is repeated until there is no more. */
   async #askStore(request: Request): Promise<Outcome> {
     const { verb } = request;
+    // A search may find mail a moment later than its Send.
+    if (verb === "listMessages" && request.args[0].text !== undefined) while (await this.#real.store.index());
     if (verb !== "sweep" && verb !== "index" && verb !== "retain") return ask(this.#real.store, request);
     while (await this.#real.store[verb]()) this.#figures.count(verb, "another slice");
     return { answer: undefined };
@@ -168,12 +186,11 @@ export class World {
   #isForgotten(request: Request): boolean {
     if (request.verb !== "giveBack") return false;
     const lease = this.#model.mail.leases.get(request.args[1]);
-    const ends = lease?.deliveries.map(({ delivery }) => delivery.lease?.until ?? 0) ?? [];
-    return ends.every((end) => end + HOUR < this.now);
+    return lease !== undefined && lease.until + HOUR < this.now;
   }
 
   #learn(request: Request, outcome: Outcome, model: Outcome): void {
-    this.requests.push(request);
+    this.requests.push({ request, at: this.now });
     if (!("answer" in outcome)) return;
     const { answer } = outcome;
     if (request.verb === "send") {
@@ -203,13 +220,8 @@ export class World {
   async #learnBounces(): Promise<void> {
     for (const bounce of this.#model.takeBounces()) {
       const { id, sender, subject } = bounce.original;
-      const query = { ...WHOLE_HISTORY, agent: sender, box: "INBOX" as const, peer: BUS, inReplyTo: id };
-      const { items } = await this.#real.store.listMessages({
-        ...query,
-        limit: 10,
-        after: undefined,
-        maxBodyBytes: 9999,
-      });
+      const query = { ...HISTORY, agent: sender, box: "INBOX" as const, peer: BUS, inReplyTo: id };
+      const { items } = await this.#real.store.listMessages({ ...query, maxBodyBytes: 9999 });
       this.#seen.noteMaybe(sender, this.now);
       const [letter] = items;
       if (letter === undefined || items.length > 1)
