@@ -5,8 +5,9 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { register } from "./bus-phases.ts";
 import { LightConnection } from "./light-connection.ts";
-import { type SendRequest, sendRequest } from "./mail.ts";
+import { sendRequest } from "./mail.ts";
 import { residentBytes } from "./process-usage.ts";
+import { settle } from "./settle.ts";
 import type { Server } from "./start-servers.ts";
 
 export const WAITERS = 1000;
@@ -14,8 +15,8 @@ export const WAKE_UPS = 100;
 const WAIT_SECONDS = 50;
 const LEASE_SECONDS = 60;
 const WARMING = 16;
-/** For the collector, and for a thousand requests to be read. */
-const SETTLE_MS = 700;
+/** Coprime with the number of waiters, and odd. */
+const STRIDE = 617;
 /** Between two wake-ups: the woken one acks and waits again. */
 const PAUSE_MS = 5;
 
@@ -35,6 +36,8 @@ export interface WaitingSample {
   readonly wakeUps: readonly WakeUp[];
 }
 
+const nextMail = sendRequest("waker", String);
+
 interface Waiter {
   readonly name: string;
   readonly mode: Mode;
@@ -50,12 +53,9 @@ export async function measureWaiting({ port, pid }: Server): Promise<WaitingSamp
     port,
     waiters.map(({ name }) => name),
   );
-  const next = sendRequest("waker", (number) => `waiter-${number % WAITERS}`);
-  await warmUp(port, Array.from({ length: WAITERS }, next));
-  await sleep(SETTLE_MS);
+  await settle(pid);
   const bytesBefore = residentBytes(pid);
-
-  const sender = await LightConnection.open(port);
+  const senders = await LightConnection.openMany(port, WARMING);
   const connections = await LightConnection.openMany(port, WAITERS);
   let ending = false;
   const ended = waiters.map(async (waiter, i) => {
@@ -69,36 +69,35 @@ export async function measureWaiting({ port, pid }: Server): Promise<WaitingSamp
     throw new Error("waiters ended before they were told to");
   });
   try {
-    await Promise.race([sleep(SETTLE_MS), failed]);
+    await Promise.race([settle(pid), failed]);
     const bytesWith = residentBytes(pid);
-    const wakeUps: WakeUp[] = [];
-    // Both modes in turn, spread over the inboxes.
-    for (let i = 0; i < 2 * WAKE_UPS; i++) {
-      const waiter = waiters[(i * 617) % WAITERS] as Waiter;
-      wakeUps.push(await Promise.race([wake(sender, waiter, next()), failed]));
-      await sleep(PAUSE_MS);
-    }
-    return { bytesBefore, bytesWith, wakeUps };
+    await Promise.race([wakeAll(senders, waiters), failed]);
+    await settle(pid);
+    return { bytesBefore, bytesWith, wakeUps: await Promise.race([wakeOneByOne(senders[0], waiters), failed]) };
   } finally {
     ending = true;
     failed.catch(() => undefined);
-    for (const connection of [...connections, sender]) connection.close();
+    for (const connection of [...connections, ...senders]) connection.close();
   }
 }
 
-/** As a bus that has run for a while: its code compiled, its heap grown. */
-async function warmUp(port: number, requests: readonly SendRequest[]): Promise<void> {
-  const connections = await LightConnection.openMany(port, WARMING);
+/** So that what is timed later is a bus that has run for a while: its code compiled, its heap grown. */
+async function wakeAll(senders: readonly LightConnection[], waiters: readonly Waiter[]): Promise<void> {
   await Promise.all(
-    connections.map(async (connection, first) => {
-      for (let i = first; i < requests.length; i += WARMING) {
-        const request = requests[i] as SendRequest;
-        await connection.call("Send", JSON.stringify(request));
-        await takeAll(connection, request.to, "lease", 0);
-      }
-      connection.close();
+    senders.map(async (sender, first) => {
+      for (let i = first; i < waiters.length; i += senders.length) await wake(sender, waiters[i] as Waiter);
     }),
   );
+}
+
+/** Both modes in turn, spread over the inboxes. */
+async function wakeOneByOne(sender: LightConnection | undefined, waiters: readonly Waiter[]): Promise<WakeUp[]> {
+  const wakeUps: WakeUp[] = [];
+  for (let i = 0; i < 2 * WAKE_UPS; i++) {
+    wakeUps.push(await wake(sender as LightConnection, waiters[(i * STRIDE) % WAITERS] as Waiter));
+    await sleep(PAUSE_MS);
+  }
+  return wakeUps;
 }
 
 async function wait(connection: LightConnection, waiter: Waiter): Promise<void> {
@@ -117,12 +116,13 @@ async function takeAll(connection: LightConnection, agent: string, mode: Mode, w
   return arrived;
 }
 
-async function wake(sender: LightConnection, waiter: Waiter, request: SendRequest): Promise<WakeUp> {
+async function wake(sender: LightConnection, waiter: Waiter): Promise<WakeUp> {
   const arrival = new Promise<number>((resolve) => {
     waiter.arrived = resolve;
   });
+  const request = JSON.stringify({ ...nextMail(), to: waiter.name });
   const issued = performance.now();
-  const answered = sender.call("Send", JSON.stringify({ ...request, to: waiter.name })).then(() => performance.now());
+  const answered = sender.call("Send", request).then(() => performance.now());
   const [at, arrived] = await Promise.all([answered, arrival]);
   return { mode: waiter.mode, afterAnswerMs: arrived - at, afterIssueMs: arrived - issued };
 }

@@ -215,7 +215,8 @@ export class Bus {
     if (caller.gone.aborted) throw hungUp();
     const pulled = await this.#store.pull(pull);
     if (caller.gone.aborted && pulled.lease !== undefined) {
-      await this.#store.giveBack(pull.agent, pulled.lease.id, undefined);
+      // A repeat's lease is an older one, and may be in good hands.
+      if (pulled.lease.id === pull.leaseId) await this.#store.giveBack(pull.agent, pull.leaseId, undefined);
       throw hungUp();
     }
     return pulled;

@@ -77,7 +77,7 @@ export function invalidFields(violations: readonly FieldViolation[]): BusError {
 export function unknownMessage(id: string): BusError {
   return new BusError({
     reason: "UNKNOWN_MESSAGE",
-    advice: `no message "${id}" that this agent sent or received; check the id, and that you act as the right agent`,
+    advice: `no message "${id}" that you may see; check the id, and on whose behalf you ask`,
     resource: { type: "message", name: id },
   });
 }

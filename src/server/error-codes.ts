@@ -100,13 +100,16 @@ export function fromFramework(error: ConnectError): BusError {
     default: {
       const field = fieldIn(error.rawMessage);
       return new BusError({
-        reason: field === undefined ? "MALFORMED_JSON" : "INVALID_FIELD",
+        reason: field === undefined && !WRONG_VALUE.test(text) ? "MALFORMED_JSON" : "INVALID_FIELD",
         advice: `${text}; docs/protocol.md and the .proto name the fields of this request`,
         violations: [{ field: field ?? "", description: text }],
       });
     }
   }
 }
+
+/** JSON that is right, with a value that is not: protobuf-es does not say in which field. */
+const WRONG_VALUE = /cannot decode (enum|message google\.)/;
 
 /** Such a message may hold all of a field's name: longer than headers, and so trailers, may be. */
 const MAX_TEXT = 300;

@@ -3,15 +3,17 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
 import { faultsOf } from "../fixtures/database-checks.ts";
 import { history, jsonCalls } from "../fixtures/json-calls.ts";
-import { LONG, type Random, randomFrom, report, withSeed } from "../fixtures/seeded-run.ts";
+import { chanceFrom, programme, report } from "../fixtures/programme.ts";
 import { temporaryFolder } from "../start-bus.ts";
+import type { Chance } from "../wire/seeded-chance.ts";
 import { Book } from "./kill/book.ts";
 import { INBOXES, looker, reader, sender, worker } from "./kill/clients.ts";
 import { DoomedBus, freePort } from "./kill/doomed-bus.ts";
+import { IS_LONG } from "./settings.ts";
 
 const SENDERS = 64;
-const MIN_KILLS = LONG ? 1000 : 30;
-const MIN_MS = LONG ? 0 : 36_000;
+const MIN_KILLS = IS_LONG ? 1000 : 30;
+const MIN_MS = IS_LONG ? 0 : 36_000;
 const FIRST_REQUESTS_MS = 100;
 /** Of what is wrong, so many of each kind. */
 const SHOWN = 5;
@@ -23,14 +25,14 @@ type Aim = (typeof AIMS)[number];
 type Instant = "while starting" | "at the first requests" | "under load";
 
 /** Starts a bus and kills it at a random instant of the kind aimed at. Resolves to the kind it really was. */
-async function startAndKill(start: () => DoomedBus, aim: Aim, random: Random): Promise<Instant> {
+async function startAndKill(start: () => DoomedBus, aim: Aim, chance: Chance): Promise<Instant> {
   const bus = start();
   const began = performance.now();
-  if (aim === "starting") await sleep(random.below(startMs));
+  if (aim === "starting") await sleep(chance.integer(startMs));
   else {
     await listening(bus);
     startMs = performance.now() - began;
-    await sleep(aim === "first" ? random.below(FIRST_REQUESTS_MS / 2) : FIRST_REQUESTS_MS + random.below(600));
+    await sleep(aim === "first" ? chance.integer(FIRST_REQUESTS_MS / 2) : FIRST_REQUESTS_MS + chance.integer(600));
   }
   const { listensSince } = bus;
   await bus.kill();
@@ -50,15 +52,14 @@ async function listening(bus: DoomedBus): Promise<void> {
 
 describe("a bus that is killed again and again", () => {
   test(`keeps every answer it gave to ${SENDERS} senders, to workers and to readers`, { timeout: 3_600_000 }, () =>
-    withSeed(async (seed) => {
-      const random = randomFrom(seed);
+    programme(async (chance) => {
       const folder = temporaryFolder();
-      const port = await freePort(random);
+      const port = await freePort(chance);
       const start = () => DoomedBus.start(folder, port, FLAGS);
       const book = new Book();
       let stop = false;
       const call = jsonCalls(port);
-      const party = () => ({ call, book, random: randomFrom(random.below(2 ** 31)), stopped: () => stop });
+      const party = () => ({ call, book, chance: chanceFrom(chance), stopped: () => stop });
       const clients = [
         ...Array.from({ length: SENDERS }, (_, n) => sender(party(), `sender-${n}`)),
         ...[1, 2, 3, 4].map((n) => worker(party(), `worker-${n}`)),
@@ -68,7 +69,7 @@ describe("a bus that is killed again and again", () => {
       const kills: Record<Instant, number> = { "while starting": 0, "at the first requests": 0, "under load": 0 };
       const began = performance.now();
       for (let n = 0; n < MIN_KILLS || performance.now() - began < MIN_MS; n++) {
-        kills[await startAndKill(start, AIMS[n % AIMS.length] as Aim, random)]++;
+        kills[await startAndKill(start, AIMS[n % AIMS.length] as Aim, chance)]++;
       }
 
       const last = start();

@@ -2,12 +2,13 @@
 import { describe, expect, test } from "vitest";
 import { faultsOf } from "../fixtures/database-checks.ts";
 import { history, jsonCalls } from "../fixtures/json-calls.ts";
-import { LONG, randomFrom, report, withSeed } from "../fixtures/seeded-run.ts";
+import { chanceFrom, programme, report } from "../fixtures/programme.ts";
 import { spawnBus } from "../start-bus.ts";
 import { Caller, type Errands, type Handed } from "./lost-responses/errands.ts";
 import { startLossyProxy } from "./lost-responses/lossy-proxy.ts";
+import { IS_LONG } from "./settings.ts";
 
-const SENDS = LONG ? 100_000 : 5000;
+const SENDS = IS_LONG ? 100_000 : 5000;
 const LOSS = 0.3;
 const SENDERS = 24;
 const WORKERS = 6;
@@ -28,13 +29,12 @@ describe("callers whose answers get lost", () => {
     `${SENDS} Sends, leases and reads are each done once, though ${LOSS * 100} % of the answers are lost`,
     { timeout: 3_600_000 },
     () =>
-      withSeed(async (seed) => {
-        const random = randomFrom(seed);
+      programme(async (chance) => {
         const bus = await spawnBus();
         const direct = jsonCalls(bus.port);
-        const proxy = await startLossyProxy(bus.port, LOSS, randomFrom(seed + 1));
+        const proxy = await startLossyProxy(bus.port, LOSS, chanceFrom(chance));
         const errands: Errands = { sent: new Map(), leased: [], read: [], refused: [] };
-        const caller = () => new Caller(jsonCalls(proxy.port), randomFrom(random.below(2 ** 31)), errands);
+        const caller = () => new Caller(jsonCalls(proxy.port), chanceFrom(chance), errands);
 
         let next = 0;
         let sending = SENDERS;

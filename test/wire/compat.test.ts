@@ -11,6 +11,9 @@ import { END_HEADERS, END_STREAM, frame, headerBlock, PREFACE, setting, Type, u3
 import { RawSocket } from "./raw-socket.ts";
 import { connectError } from "./rpc-forms.ts";
 
+/** For what comes in a moment, also on a busy machine. */
+const PATIENT = { timeout: 10_000 };
+
 const message = { from: "joe", to: "jack", subject: "Task", body: "Handle blog publishing" };
 
 interface Mail {
@@ -123,7 +126,7 @@ describe("GET /api/inbox", () => {
     for (const body of ["1", "2", "3"]) await post(bus, { ...message, body });
     const [first, ...others] = await read(bus, "jack?mark_read=true&max_messages=1");
     expect([first?.body, others]).toEqual(["1", []]);
-    await expect.poll(() => deliveryOf(bus, first?.id ?? "")).toMatchObject({ state: "DELIVERY_STATE_READ" });
+    await expect.poll(() => deliveryOf(bus, first?.id ?? ""), PATIENT).toMatchObject({ state: "DELIVERY_STATE_READ" });
     expect(await bodiesOf(bus, "jack?max_messages=1")).toEqual(["2"]);
     expect(await bodiesOf(bus, "jack?max_messages=0&mark_read=true")).toEqual(["2", "3"]);
     expect(await bodiesOf(bus, "jack")).toEqual([]);
@@ -148,7 +151,9 @@ describe("GET /api/inbox", () => {
     expect(first.map(({ body }) => body)).toEqual(["1", "2"]);
     await post(bus, { ...message, body: "3" });
     expect(await bodiesOf(bus, "jack?mark_read=true&request_id=r-1")).toEqual(["1", "2"]);
-    await expect.poll(() => deliveryOf(bus, first[0]?.id ?? "")).toMatchObject({ state: "DELIVERY_STATE_READ" });
+    await expect
+      .poll(() => deliveryOf(bus, first[0]?.id ?? ""), PATIENT)
+      .toMatchObject({ state: "DELIVERY_STATE_READ" });
     expect(await bodiesOf(bus, "jack?mark_read=true&request_id=r-1&max_messages=1")).toEqual(["1", "2"]);
     expect(await bodiesOf(bus, "jack?mark_read=true&request_id=r-2")).toEqual(["3"]);
     expect(await bodiesOf(bus, "jack?mark_read=true&request_id=r-3")).toEqual([]);
@@ -198,14 +203,14 @@ describe("a caller who hangs up while the answer is written", () => {
 
   /** The answer is under way: its mail is held, and not READ yet. */
   async function whileHeld(bus: TestBus, id: string): Promise<void> {
-    await expect.poll(() => deliveryOf(bus, id)).toMatchObject({ state: "DELIVERY_STATE_LEASED" });
+    await expect.poll(() => deliveryOf(bus, id), PATIENT).toMatchObject({ state: "DELIVERY_STATE_LEASED" });
     await sleep(100);
     expect(await deliveryOf(bus, id)).toMatchObject({ state: "DELIVERY_STATE_LEASED" });
     expect(await read(bus, "jack")).toEqual([]);
   }
 
   async function expectUnread(bus: TestBus, ids: readonly string[]): Promise<void> {
-    await expect.poll(async () => (await read(bus, "jack")).length, { timeout: 2000 }).toBe(COUNT);
+    await expect.poll(async () => (await read(bus, "jack")).length, PATIENT).toBe(COUNT);
     for (const id of ids) {
       expect(await deliveryOf(bus, id)).toMatchObject({ state: "DELIVERY_STATE_UNREAD", deliveryAttempt: 0 });
     }
@@ -272,7 +277,7 @@ describe("a caller who hangs up while the answer is written", () => {
       const { messages } = JSON.parse(reply.body.toString()) as { messages: readonly Mail[] };
       expect(messages.map(({ body }, n) => body === bodies[n])).toEqual([true, true, true]);
       for (const id of ids)
-        await expect.poll(() => deliveryOf(bus, id)).toMatchObject({ state: "DELIVERY_STATE_READ" });
+        await expect.poll(() => deliveryOf(bus, id), PATIENT).toMatchObject({ state: "DELIVERY_STATE_READ" });
       expect(await read(bus, "jack")).toEqual([]);
     }
     await bus.ok("Send", { ...message, body: HEAVY });
@@ -281,7 +286,7 @@ describe("a caller who hangs up while the answer is written", () => {
     socket.stopReading().send(http1);
     await sleep(300);
     socket.readAgain();
-    await expect.poll(() => deliveryOf(bus, id)).toMatchObject({ state: "DELIVERY_STATE_READ" });
+    await expect.poll(() => deliveryOf(bus, id), PATIENT).toMatchObject({ state: "DELIVERY_STATE_READ" });
   });
 });
 

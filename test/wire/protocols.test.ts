@@ -22,6 +22,9 @@ import { clientsInEveryProtocol } from "./every-protocol.ts";
 import { overHttp1, overHttp2 } from "./http-calls.ts";
 import { callIn, framedCall, refusedIn } from "./rpc-forms.ts";
 
+/** For what comes in a moment, also on a busy machine. */
+const PATIENT = { timeout: 10_000 };
+
 const ROOT = new URL("../..", import.meta.url).pathname;
 const TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
@@ -132,7 +135,7 @@ describe("generated clients", () => {
     const called = () =>
       [...bus.log().matchAll(/"method":"(\w+)","path":"[^"]*\/(\w+)"/g)].map(([, verb, name]) => `${verb} ${name}`);
     await expect
-      .poll(() => called().slice(1))
+      .poll(() => called().slice(1), PATIENT)
       .toEqual(["GET ListAgents", "GET GetMessage", "GET GetReceipt", "GET ListMessages", "POST Ack"]);
 
     const query = new URLSearchParams({ connect: "v1", encoding: "json", message: JSON.stringify({ query: "joe" }) });

@@ -47,7 +47,8 @@ export class Sending {
     this.#agents = agents;
     this.#policy = policy;
     this.#known = db.prepare(`
-      select id as message_id, at, (select count(*) from deliveries d where d.message = m.seq) as recipient_count
+      select id as message_id, at, (select count(*) from deliveries d
+        where d.message = m.seq and d.dead_reason is not 'INBOX_FULL') as recipient_count
       from messages m where id = ?`);
     this.#key = db.prepare(
       "select content_hash, message_id, at, recipient_count from request_keys where sender = ? and request_id = ?",
@@ -78,8 +79,8 @@ export class Sending {
         from agents a where a.registered_at is not null and (a.id <> :sender or :includeSender) order by a.id)`);
     this.#fullInboxes = db
       .prepare(`
-        select a.name from deliveries d indexed by deliveries_of_message cross join agents a on a.id = d.inbox
-        where d.message = ? and d.state = 4 order by a.name`)
+        select a.name from messages m cross join deliveries d indexed by deliveries_of_message on d.message = m.seq
+        cross join agents a on a.id = d.inbox where m.id = ? and d.dead_reason = 'INBOX_FULL' order by a.name`)
       .pluck();
     this.#insertKey = db.prepare(`
       insert into request_keys (sender, request_id, content_hash, message_id, at, recipient_count)
@@ -94,13 +95,14 @@ export class Sending {
     const first =
       sender && (this.#firstAnswer(sender, message) ?? (this.#known.get(message.id) as AnswerRow | undefined));
     if (first !== undefined) {
+      const deduplicated = first.message_id !== message.id;
       return {
         id: first.message_id,
         timestamp: first.at,
-        deduplicated: first.message_id !== message.id,
+        deduplicated,
         recipientKnown: registered,
         recipientCount: first.recipient_count,
-        fullInboxes: [],
+        fullInboxes: deduplicated ? [] : this.#namesOfFull(message),
       };
     }
     // A sender is registered by this very Send, so it knows itself.
@@ -204,11 +206,16 @@ export class Sending {
             maxAttempts: this.#policy.maxAttempts,
           })
         : this.#insertDelivery.run(seq, recipient, expireAt);
-    const fullInboxes = recipient === null ? (this.#fullInboxes.all(seq) as string[]) : [];
+    const fullInboxes = this.#namesOfFull(message);
     if (changes === 0) this.#markUnreached.run(seq);
     const recipientCount = changes - fullInboxes.length;
     if (key !== undefined) this.#insertKey.run(sender, key.requestId, key.contentHash, id, now, recipientCount);
     return { recipientCount, fullInboxes };
+  }
+
+  /** Of a broadcast: whose inbox was full. */
+  #namesOfFull({ id, recipient }: NewMessage): string[] {
+    return recipient === ALL ? (this.#fullInboxes.all(id) as string[]) : [];
   }
 
   #countForQuota(sender: number, now: number): void {

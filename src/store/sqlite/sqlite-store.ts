@@ -124,8 +124,10 @@ class SqliteStore implements Store {
       const dueAt = found.length === 0 ? this.#inboxes.dueAt(agent.id, now) : undefined;
       return { messages: found.map(({ message }) => message), hasMore, lease: undefined, dueAt };
     }
+    // In this order: mail that is gone by now may have gone to the first of a repeated pull, and is then found leased.
+    const unread = this.#inboxes.anyUnread(agent.id, now, policy.maxAttempts);
     const repeated = pull.requestId !== undefined && this.#leased.get(agent.id, pull.requestId) !== undefined;
-    if (repeated || this.#inboxes.anyUnread(agent.id, now, policy.maxAttempts)) return this.#write("pull", { pull });
+    if (unread || repeated) return this.#write("pull", { pull });
     return { messages: [], hasMore: false, lease: undefined, dueAt: this.#inboxes.dueAt(agent.id, now) };
   }
 

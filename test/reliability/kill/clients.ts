@@ -4,7 +4,7 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { AckedBody, JsonAnswer, JsonCall, PulledBody, SentBody } from "../../fixtures/json-calls.ts";
-import type { Random } from "../../fixtures/seeded-run.ts";
+import type { Chance } from "../../wire/seeded-chance.ts";
 import type { Book, Letter } from "./book.ts";
 
 /** Leased and acked; read with mark_read; looked at and acked. */
@@ -20,18 +20,18 @@ const MOST = 200;
 export interface Party {
   readonly call: JsonCall;
   readonly book: Book;
-  readonly random: Random;
+  readonly chance: Chance;
   readonly stopped: () => boolean;
 }
 
-export async function sender({ call, book, random, stopped }: Party, name: string): Promise<void> {
+export async function sender({ call, book, chance, stopped }: Party, name: string): Promise<void> {
   const answered: Letter[] = [];
   for (let n = 0; !stopped(); n++) {
-    const repeat = answered.length > 0 && random.chance(0.05);
-    const letter = repeat ? random.pick(answered) : newLetter(random, name, n);
+    const repeat = answered.length > 0 && happens(chance, 0.05);
+    const letter = repeat ? chance.pick(answered) : newLetter(chance, name, n);
     book.sending(letter);
     const request = { ...letter, requestId: letter.subject };
-    const answer = await untilAnswered(() => call<SentBody>("Send", request), random, repeat ? 0 : GIVE_UP);
+    const answer = await untilAnswered(() => call<SentBody>("Send", request), chance, repeat ? 0 : GIVE_UP);
     if (answer === undefined) continue;
     if (answer.status !== 200) {
       book.unexpected(`${letter.subject}: Send answered ${answer.status} ${JSON.stringify(answer.body)}`);
@@ -39,22 +39,22 @@ export async function sender({ call, book, random, stopped }: Party, name: strin
     }
     book.sent(letter, answer.body.id, answer.body.deduplicated);
     if (!repeat) answered.push(letter);
-    await sleep(random.below(PAUSE_MS));
+    await sleep(chance.integer(PAUSE_MS));
   }
 }
 
-function newLetter(random: Random, name: string, n: number): Letter {
+function newLetter(chance: Chance, name: string, n: number): Letter {
   const subject = `${name}-${n}`;
-  return { from: name, to: random.pick(INBOXES), subject, body: `${subject} ${"x".repeat(random.below(900))}` };
+  return { from: name, to: chance.pick(INBOXES), subject, body: `${subject} ${"x".repeat(chance.integer(900))}` };
 }
 
 /** Leases and acks; sometimes walks away from a lease, so that its mail comes back. */
 export async function worker(party: Party, name: string): Promise<void> {
-  const { book, random } = party;
+  const { book, chance } = party;
   await pullUntilStopped(party, name, { agent: "leased", leaseSeconds: LEASE_SECONDS }, async (pulled, began) => {
     const ids = idsOf(pulled);
     book.handedOut(ids, began);
-    if (!random.chance(0.1)) await ack(party, { agent: "leased", messageIds: ids, leaseId: pulled.leaseId });
+    if (!happens(chance, 0.1)) await ack(party, { agent: "leased", messageIds: ids, leaseId: pulled.leaseId });
   });
 }
 
@@ -78,52 +78,56 @@ function idsOf({ messages }: PulledBody): string[] {
 }
 
 async function pullUntilStopped(
-  { call, book, random, stopped }: Party,
+  { call, book, chance, stopped }: Party,
   name: string,
   pull: object,
   take: (pulled: PulledBody, began: number, requestId: string) => Promise<void>,
 ): Promise<void> {
   for (let n = 0; !stopped(); ) {
     const requestId = `${name}-${n}`; // until an answer with mail came
-    const request = { ...pull, maxMessages: 1 + random.below(MOST), waitSeconds: random.below(2), requestId };
+    const request = { ...pull, maxMessages: 1 + chance.integer(MOST), waitSeconds: chance.integer(2), requestId };
     let began = 0;
     const attempt = () => {
       began = book.now();
       return call<PulledBody>("PullInbox", request);
     };
-    const answer = await untilAnswered(attempt, random, 0);
+    const answer = await untilAnswered(attempt, chance, 0);
     if (answer?.status !== 200) book.unexpected(`PullInbox answered ${JSON.stringify(answer)}`);
     else if (answer.body.messages.length > 0) {
       await take(answer.body, began, requestId);
       n++;
-    } else await sleep(random.below(PAUSE_MS));
+    } else await sleep(chance.integer(PAUSE_MS));
   }
 }
 
 async function ack(
-  { call, book, random }: Party,
+  { call, book, chance }: Party,
   request: { agent: string; messageIds: string[]; leaseId?: string | undefined },
 ) {
   book.acking(request.messageIds);
-  const answer = await untilAnswered(() => call<AckedBody>("Ack", request), random, GIVE_UP);
+  const answer = await untilAnswered(() => call<AckedBody>("Ack", request), chance, GIVE_UP);
   if (answer === undefined) return;
   if (answer.status !== 200) return book.unexpected(`Ack answered ${answer.status} ${JSON.stringify(answer.body)}`);
   book.acked(request.messageIds, answer.body.staleMessageIds, answer.body.unknownMessageIds);
 }
 
 /** undefined: given up, and whether it was done is unknown. */
-async function untilAnswered<Body>(attempt: () => Promise<JsonAnswer<Body>>, random: Random, giveUp: number) {
+async function untilAnswered<Body>(attempt: () => Promise<JsonAnswer<Body>>, chance: Chance, giveUp: number) {
   for (;;) {
     try {
       const answer = await attempt();
       if (answer.status !== 503) return answer;
-      await sleep(random.below(RETRY_MS));
+      await sleep(chance.integer(RETRY_MS));
     } catch (error) {
       const refused = wasRefused(error);
-      if (!refused && random.chance(giveUp)) return undefined;
-      await sleep(random.below(refused ? DEAD_MS : RETRY_MS));
+      if (!refused && happens(chance, giveUp)) return undefined;
+      await sleep(chance.integer(refused ? DEAD_MS : RETRY_MS));
     }
   }
+}
+
+function happens(chance: Chance, probability: number): boolean {
+  return chance.next() < probability;
 }
 
 /** Nobody listened: it was not even asked. */

@@ -2,15 +2,15 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import net from "node:net";
 import { onTestFinished } from "vitest";
-import type { Random } from "../../fixtures/seeded-run.ts";
+import type { Chance } from "../../wire/seeded-chance.ts";
 
 const MAIN = new URL("../../../dist/cli/main.js", import.meta.url).pathname;
 /** Below the ports that the kernel gives away by itself: while the bus is dead nobody may take its place. */
 const PORTS = { from: 10_000, to: 30_000 };
 
-export async function freePort(random: Random): Promise<number> {
+export async function freePort(chance: Chance): Promise<number> {
   for (;;) {
-    const port = PORTS.from + random.below(PORTS.to - PORTS.from);
+    const port = PORTS.from + chance.integer(PORTS.to - PORTS.from);
     const free = await new Promise<boolean>((resolve) => {
       const server = net.createServer();
       server.once("error", () => resolve(false));

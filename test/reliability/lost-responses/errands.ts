@@ -1,6 +1,6 @@
 /** Callers behind a network that loses answers: each asks for the same, with the same request_id, until it is answered. */
 import type { AckedBody, JsonCall, PulledBody, SentBody } from "../../fixtures/json-calls.ts";
-import type { Random } from "../../fixtures/seeded-run.ts";
+import type { Chance } from "../../wire/seeded-chance.ts";
 
 /** Longer than the test: what comes back before was given back by the bus itself. */
 export const LEASE_SECONDS = 3600;
@@ -23,18 +23,18 @@ export interface Errands {
 
 export class Caller {
   readonly #call: JsonCall;
-  readonly #random: Random;
+  readonly #chance: Chance;
   readonly #errands: Errands;
 
-  constructor(call: JsonCall, random: Random, errands: Errands) {
+  constructor(call: JsonCall, chance: Chance, errands: Errands) {
     this.#call = call;
-    this.#random = random;
+    this.#chance = chance;
     this.#errands = errands;
   }
 
   async send(sender: string, requestId: string): Promise<void> {
-    const to = this.#random.pick(["leased", "read"]);
-    const message = { from: sender, to, subject: requestId, body: "x".repeat(this.#random.below(400)), requestId };
+    const to = this.#chance.pick(["leased", "read"]);
+    const message = { from: sender, to, subject: requestId, body: "x".repeat(this.#chance.integer(400)), requestId };
     const { id } = await this.#untilAnswered<SentBody>("Send", message);
     this.#errands.sent.set(requestId, id);
   }
@@ -70,7 +70,7 @@ export class Caller {
     for (let n = 0; ; ) {
       const last = await over();
       const requestId = `${name}-${n}`;
-      const window = { maxMessages: 1 + this.#random.below(MOST), waitSeconds: last ? 0 : this.#random.below(2) };
+      const window = { maxMessages: 1 + this.#chance.integer(MOST), waitSeconds: last ? 0 : this.#chance.integer(2) };
       const pulled = await this.#untilAnswered<PulledBody>("PullInbox", { ...pull, ...window, requestId });
       if (pulled.messages.length > 0) {
         await take(pulled, requestId);

@@ -5,7 +5,7 @@
 import http from "node:http";
 import type { AddressInfo } from "node:net";
 import { onTestFinished } from "vitest";
-import type { Random } from "../../fixtures/seeded-run.ts";
+import type { Chance } from "../../wire/seeded-chance.ts";
 
 const DELAY_MS = 15;
 /** A caller who is cut off while the bus works is cut off within this. */
@@ -19,13 +19,13 @@ export interface LossyProxy {
   readonly lost: Readonly<Record<(typeof LOSSES)[number], number>>;
 }
 
-export async function startLossyProxy(target: number, loss: number, random: Random): Promise<LossyProxy> {
+export async function startLossyProxy(target: number, loss: number, chance: Chance): Promise<LossyProxy> {
   const agent = new http.Agent({ keepAlive: true });
   const lost = { "before the answer": 0, "after the answer": 0, "within the answer": 0 };
   let forwarded = 0;
 
   const server = http.createServer((request, response) => {
-    const fate = random.chance(loss) ? random.pick(LOSSES) : undefined;
+    const fate = chance.next() < loss ? chance.pick(LOSSES) : undefined;
     if (fate !== undefined) lost[fate]++;
     forwarded++;
     const { method, url: path, headers } = request;
@@ -39,7 +39,7 @@ export async function startLossyProxy(target: number, loss: number, random: Rand
       setTimeout(() => {
         onward.destroy();
         response.destroy();
-      }, random.below(HASTE_MS)),
+      }, chance.integer(HASTE_MS)),
     );
   });
 
@@ -49,7 +49,7 @@ export async function startLossyProxy(target: number, loss: number, random: Rand
     const body = Buffer.concat(chunks);
     if (fate === "after the answer") return void response.destroy();
     response.writeHead(answer.statusCode ?? 502, answer.headers);
-    if (fate === undefined) setTimeout(() => response.end(body), random.below(DELAY_MS));
+    if (fate === undefined) setTimeout(() => response.end(body), chance.integer(DELAY_MS));
     else response.write(body.subarray(0, body.length / 2), () => response.destroy());
   }
 

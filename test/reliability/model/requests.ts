@@ -28,9 +28,9 @@ function refusalOf(value: unknown): { refused: string; retryAfterMs?: number } |
 
 /** The same text for the same data, whatever the order of its properties; undefined is as good as absent. */
 export function textOf(data: unknown): string {
-  return JSON.stringify(data, (_, value: unknown) => {
+  return JSON.stringify(data, (name, value: unknown) => {
+    if (name === "contentHash") return undefined;
     if (value === null || typeof value !== "object" || Array.isArray(value)) return value;
-    if (value instanceof Uint8Array) return "…";
     return Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)));
   });
 }

@@ -23,8 +23,12 @@ function sendOne(mail: Mail, message: NewMessage): Sent {
   // A repeat is answered as the first time; whether the recipient is known speaks of now.
   if (first !== undefined) {
     const { at: timestamp, recipientCount } = first;
-    const deduplicated = first.id !== id;
-    return { id: first.id, timestamp, deduplicated, recipientKnown: registered, recipientCount, fullInboxes: [] };
+    const answer = { id: first.id, timestamp, recipientKnown: registered };
+    if (first.id !== id) return { ...answer, deduplicated: true, recipientCount, fullInboxes: [] };
+    // A node's own second try is the first answer that its caller gets: it still hears whose inbox is full.
+    const copies = mail.deliveries.filter((one) => one.message === first);
+    const full = copies.filter(({ dead }) => dead?.reason === "INBOX_FULL").map(({ inbox }) => inbox);
+    return { ...answer, deduplicated: false, recipientCount: copies.length - full.length, fullInboxes: full.sort() };
   }
   // The sender is registered by this very Send.
   const recipientKnown = registered || recipient === sender;

@@ -21,7 +21,7 @@ const anyAgent = fc.oneof(weighted(8, agent), weighted(1, fc.constant(STRANGER))
 /** In so many of a hundred. */
 const maybe = <T>(percent: number, arbitrary: fc.Arbitrary<T>) =>
   fc.oneof(weighted(percent, arbitrary), weighted(100 - percent, fc.constant(undefined)));
-const known = fc.nat({ max: 7 });
+const known = fc.oneof(fc.nat({ max: 2 }), fc.nat({ max: 7 }));
 const duration = among(1, SECOND, 30 * SECOND, MINUTE, HOUR);
 
 const draft = fc.record({
@@ -44,7 +44,8 @@ const taking: fc.Arbitrary<Taking> = fc.oneof(
 );
 
 const pull = fc.record({
-  agent: anyAgent,
+  /** undefined: one whose mail waits, if there is any. */
+  agent: maybe(40, anyAgent),
   taking: fc.oneof(weighted(1, look), weighted(3, taking)),
   requestId: maybe(50, among("p0", "p1")),
   maxMessages: among(1, 2, 3, 50, 50),
@@ -96,7 +97,10 @@ const step = fc.oneof(
   weighted(4, does("remove", fc.record({ agent: anyAgent, force: fc.boolean() }))),
   weighted(
     8,
-    does("redrive", fc.record({ agent: anyAgent, ids: maybe(40, fc.array(known, { minLength: 1, maxLength: 3 })) })),
+    does(
+      "redrive",
+      fc.record({ agent: maybe(20, anyAgent), ids: maybe(40, fc.array(known, { minLength: 1, maxLength: 3 })) }),
+    ),
   ),
   weighted(10, does("sweep", fc.constant(undefined))),
   weighted(4, does("retain", fc.constant(undefined))),
@@ -123,6 +127,7 @@ const step = fc.oneof(
       fc.record({ id: fc.integer({ min: -1, max: 7 }), limit: among(1, 50), after: maybe(20, agent) }),
     ),
   ),
+  weighted(14, does("advanceToNextEnd", among(-1, 0, 0, 1))),
   weighted(24, does("advance", fc.oneof(weighted(9, duration), weighted(1, among(DAY, 31 * DAY, 61 * DAY))))),
   weighted(20, does("repeat", fc.oneof(fc.nat({ max: 5 }), fc.nat({ max: 40 })))),
   weighted(2, does("sendAgain", known)),

@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import type { NewMessage, Pull } from "#dist/store.js";
 import { HOUR } from "./mail.ts";
 import type { Request } from "./requests.ts";
-import type { Draft, Step } from "./steps.ts";
+import { AGENTS, type Draft, type Step } from "./steps.ts";
 import type { World } from "./world.ts";
 
 /** Throws when the store and its model disagree. A step about something that is not there yet does nothing. */
@@ -11,6 +11,8 @@ export async function takeStep(world: World, step: Step): Promise<void> {
   switch (step.does) {
     case "advance":
       return world.advance(step.what);
+    case "advanceToNextEnd":
+      return world.advanceToNextEnd(step.what);
     case "restart":
       return world.restart(step.what);
     case "pullAtOnce": {
@@ -28,7 +30,7 @@ export async function takeStep(world: World, step: Step): Promise<void> {
   }
 }
 
-type Plain = Exclude<Step, { does: "advance" | "restart" | "pullAtOnce" | "repeat" }>;
+type Plain = Exclude<Step, { does: "advance" | "advanceToNextEnd" | "restart" | "pullAtOnce" | "repeat" }>;
 
 function requestOf(world: World, step: Plain): Request | undefined {
   switch (step.does) {
@@ -73,8 +75,9 @@ function requestOf(world: World, step: Plain): Request | undefined {
     case "remove":
       return { verb: "removeAgent", args: [step.what.agent, step.what.force] };
     case "redrive": {
+      const agent = step.what.agent ?? world.agents.find(({ deadCount }) => deadCount > 0)?.name;
       const ids = step.what.ids?.map((id) => idOf(world, id));
-      return { verb: "redrive", args: [step.what.agent, ids] };
+      return agent === undefined ? undefined : { verb: "redrive", args: [agent, ids] };
     }
     case "sweep":
     case "retain":
@@ -120,8 +123,12 @@ function newMessage(world: World, { from, to, requestId, inReplyTo: parent, ...r
   return { ...rest, id: world.newId("m"), sender: from, recipient: to, includeSender, inReplyTo, key };
 }
 
-function pullRequest(world: World, pull: Omit<Pull, "leaseId">): Request {
-  return { verb: "pull", args: [{ ...pull, leaseId: world.newId("lease") }] };
+function pullRequest(
+  world: World,
+  pull: Omit<Pull, "leaseId" | "agent"> & { readonly agent: string | undefined },
+): Request {
+  const agent = pull.agent ?? world.agents.find(({ unreadCount }) => unreadCount > 0)?.name ?? AGENTS[0];
+  return { verb: "pull", args: [{ ...pull, agent, leaseId: world.newId("lease") }] };
 }
 
 /** -1, or nothing known yet: an id that nobody knows. */

@@ -96,7 +96,8 @@ export function listMessages(mail: Mail, query: HistoryQuery): Page<MessageView>
   const page = found.slice(0, limit);
   return {
     items: page.map(({ message }) => viewOf(mail, message, agent, maxBodyBytes)),
-    next: found.length > limit ? String(page.at(-1)?.place) : undefined,
+    // A full page may be the last one: nobody looked any further.
+    next: page.length === limit ? String(page.at(-1)?.place) : undefined,
   };
 }
 

@@ -52,6 +52,8 @@ export class World {
   readonly leases: KnownLease[] = [];
   readonly bookmarks: Bookmark[] = [];
   readonly requests: { readonly request: Request; readonly at: number }[] = [];
+  /** As last listed. */
+  agents: readonly Agent[] = [];
   /** By agent: what its last pull gave. */
   readonly pulled = new Map<string, readonly string[]>();
 
@@ -89,6 +91,13 @@ export class World {
     this.#story.push(`  (${ms} ms later)`);
   }
 
+  /** To the instant at which the next lease or ttl ends, or so close to it. */
+  advanceToNextEnd(offsetMs: number): void {
+    const ends = this.#model.mail.deliveries.flatMap(({ lease, expireAt }) => [lease?.until ?? 0, expireAt ?? 0]);
+    const next = Math.min(...ends.filter((end) => end > this.now));
+    if (Number.isFinite(next)) this.advance(next - this.now + offsetMs);
+  }
+
   /** The process ends and starts again; meanwhile its clock was set back by so much. */
   async restart(setBackMs: number): Promise<void> {
     this.#story.push(`  (restart; the clock is set back by ${setBackMs} ms)`);
@@ -115,7 +124,7 @@ export class World {
     for (const [i, request] of requests.entries()) {
       const [outcome, model] = [outcomes[i] as Outcome, expected[i] as Outcome];
       this.#story.push(`  ${request.verb} ${textOf(request.args)}\n      -> ${textOf(outcome)}`);
-      compare(request, outcome, model, forgotten[i] === true);
+      compare(request, outcome, model, { forgotten: forgotten[i] === true, atOnce: requests.length > 1 });
       this.#figures.outcome(request, outcome);
       this.#promises.note(request, outcome);
       this.#noteSeen(request, outcome);
@@ -159,7 +168,7 @@ export class World {
   async #compareAll(requests: readonly Request[]): Promise<void> {
     for (const request of requests) {
       const [outcome, model] = [await ask(this.#real.store, request), await ask(this.#model, request)];
-      compare(request, outcome, model, false);
+      compare(request, outcome, model);
       this.#noteSeen(request, outcome);
     }
   }
@@ -208,7 +217,9 @@ export class World {
         (answer as Page<unknown>).next,
         ((model as { answer: unknown }).answer as Page<unknown>).next,
       ];
-      if (key === undefined && modelKey !== undefined) throw new Error("the store ends a history that goes on");
+      const hasMore =
+        modelKey !== undefined && this.#model.listMessages({ ...query, after: modelKey }).items.length > 0;
+      if (key === undefined && hasMore) throw new Error("the store ends a history that goes on");
       if (key !== undefined) this.bookmarks.push({ query: { ...query, after: undefined }, key, modelKey });
     }
   }
@@ -244,7 +255,9 @@ export class World {
   async #checkAgents(): Promise<void> {
     const request: Request = { verb: "listAgents", args: [EVERYBODY] };
     const outcome = await ask(this.#real.store, request);
-    compare(request, outcome, await ask(this.#model, request), false);
-    this.#seen.check((outcome as { answer: unknown }).answer as Page<Agent>);
+    compare(request, outcome, await ask(this.#model, request));
+    const page = (outcome as { answer: unknown }).answer as Page<Agent>;
+    this.#seen.check(page);
+    this.agents = page.items;
   }
 }
