@@ -47,7 +47,7 @@ const pull = fc.record({
   /** undefined: one whose mail waits, if there is any. */
   agent: maybe(40, anyAgent),
   taking: fc.oneof(weighted(1, look), weighted(3, taking)),
-  requestId: maybe(50, among("p0", "p1")),
+  requestId: maybe(60, among("p0", "p1")),
   maxMessages: among(1, 2, 3, 50, 50),
   maxBytes: among(1, 20, 1_000_000, 1_000_000),
   maxBodyBytes: maybe(20, among(1, 5, 7)),
@@ -76,9 +76,9 @@ const does = <K extends string, T>(kind: K, what: fc.Arbitrary<T>) => fc.record(
 
 const step = fc.oneof(
   weighted(40, does("send", fc.array(draft, { minLength: 1, maxLength: 3 }))),
-  weighted(32, does("pull", pull)),
+  weighted(36, does("pull", pull)),
   weighted(8, does("pullAtOnce", fc.tuple(agent, takingPull, takingPull))),
-  weighted(16, does("ackLease", fc.record({ lease: known, part, named: fc.boolean() }))),
+  weighted(24, does("ackLease", fc.record({ lease: known, part, named: fc.boolean() }))),
   weighted(8, does("ackPulled", fc.record({ agent, part }))),
   weighted(
     4,
@@ -91,9 +91,9 @@ const step = fc.oneof(
       }),
     ),
   ),
-  weighted(8, does("extend", fc.record({ lease: known, ms: duration }))),
-  weighted(8, does("giveBack", fc.record({ lease: known, part: maybe(60, part), alsoId: maybe(30, known) }))),
-  weighted(4, does("register", fc.record({ agent, description: maybe(60, among("", "Writes a FOX", "reads")) }))),
+  weighted(10, does("extend", fc.record({ lease: known, ms: duration }))),
+  weighted(10, does("giveBack", fc.record({ lease: known, part: maybe(60, part), alsoId: maybe(30, known) }))),
+  weighted(2, does("register", fc.record({ agent, description: maybe(60, among("", "Writes a FOX", "reads")) }))),
   weighted(4, does("remove", fc.record({ agent: anyAgent, force: fc.boolean() }))),
   weighted(
     8,
@@ -102,7 +102,7 @@ const step = fc.oneof(
       fc.record({ agent: maybe(20, anyAgent), ids: maybe(40, fc.array(known, { minLength: 1, maxLength: 3 })) }),
     ),
   ),
-  weighted(10, does("sweep", fc.constant(undefined))),
+  weighted(8, does("sweep", fc.constant(undefined))),
   weighted(4, does("retain", fc.constant(undefined))),
   weighted(2, does("index", fc.constant(undefined))),
   weighted(8, does("listMessages", history)),
@@ -119,9 +119,9 @@ const step = fc.oneof(
       }),
     ),
   ),
-  weighted(4, does("getMessage", fc.record({ agent: anyAgent, id: fc.integer({ min: -1, max: 7 }) }))),
+  weighted(2, does("getMessage", fc.record({ agent: anyAgent, id: fc.integer({ min: -1, max: 7 }) }))),
   weighted(
-    4,
+    2,
     does(
       "getReceipt",
       fc.record({ id: fc.integer({ min: -1, max: 7 }), limit: among(1, 50), after: maybe(20, agent) }),
@@ -130,6 +130,7 @@ const step = fc.oneof(
   weighted(14, does("advanceToNextEnd", among(-1, 0, 0, 1))),
   weighted(24, does("advance", fc.oneof(weighted(9, duration), weighted(1, among(DAY, 31 * DAY, 61 * DAY))))),
   weighted(20, does("repeat", fc.oneof(fc.nat({ max: 5 }), fc.nat({ max: 40 })))),
+  weighted(14, does("repeatPull", fc.record({ pull: known, taking }))),
   weighted(2, does("sendAgain", known)),
   weighted(1, does("restart", among(0, 0, SECOND, 2 * MINUTE, 3 * HOUR))),
 );
@@ -137,7 +138,6 @@ const step = fc.oneof(
 export type Step = typeof step extends fc.Arbitrary<infer S> ? S : never;
 export type Draft = typeof draft extends fc.Arbitrary<infer D> ? D : never;
 
-/** Up to this many of them. */
 export function stepsUpTo(length: number): fc.Arbitrary<Step[]> {
-  return fc.array(step, { minLength: 1, maxLength: length, size: "max" });
+  return fc.array(step, { minLength: 15, maxLength: length, size: "max" });
 }

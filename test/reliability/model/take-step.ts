@@ -43,6 +43,15 @@ function requestOf(world: World, step: Plain): Request | undefined {
     }
     case "pull":
       return pullRequest(world, step.what);
+    case "repeatPull": {
+      // Not quite a repeat: in another mode, perhaps.
+      const keyed = world.requests.flatMap(({ request }) => (request.verb === "pull" ? request.args : []));
+      const earlier = newest(
+        keyed.filter(({ requestId }) => requestId !== undefined),
+        step.what.pull,
+      );
+      return earlier && pullRequest(world, { ...earlier, taking: step.what.taking });
+    }
     case "ackLease": {
       const lease = newest(world.leases, step.what.lease);
       if (lease === undefined) return undefined;
