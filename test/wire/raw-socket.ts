@@ -1,9 +1,17 @@
 /**
  * A TCP connection for bytes that no HTTP client would send, and the HTTP/1.1 answers found in what comes back. It knows
- * nothing of requests.
+ * nothing of what is asked.
  */
 import net from "node:net";
 import { onTestFinished } from "vitest";
+
+/** A Host that every bus takes. */
+export const LOCAL = "Host: localhost\r\n";
+
+/** An HTTP/1.1 request with a right content-length; `body` is Latin-1. */
+export function request(line: string, body = "", headers = ""): string {
+  return `${line} HTTP/1.1\r\n${LOCAL}${headers}Content-Length: ${body.length}\r\n\r\n${body}`;
+}
 
 export class RawSocket {
   readonly #socket: net.Socket;
