@@ -210,16 +210,11 @@ export class Bus {
     return { ...counts, receipts, nextPageToken: next === undefined ? "" : pageTokenAfter(next, asked) };
   }
 
-  /** A caller who is gone gets nothing leased: what was leased while he left goes back, without an attempt. */
-  async #pullFor(pull: Pull, caller: ask.Caller): Promise<Pulled> {
+  /** Nothing is leased for a caller who is gone; one who leaves meanwhile is the door's: it knows what arrived. */
+  async #pullFor(pull: Pull, caller: ask.Caller): Promise<ask.PullAnswer & Pick<Pulled, "dueAt">> {
     if (caller.gone.aborted) throw hungUp();
-    const pulled = await this.#store.pull(pull);
-    if (caller.gone.aborted && pulled.lease !== undefined) {
-      // A repeat's lease is an older one, and may be in good hands.
-      if (pulled.lease.id === pull.leaseId) await this.#store.giveBack(pull.agent, pull.leaseId, undefined);
-      throw hungUp();
-    }
-    return pulled;
+    const { lease, ...pulled } = await this.#store.pull(pull);
+    return { ...pulled, lease: lease && { ...lease, repeated: lease.id !== pull.leaseId } };
   }
 
   #pullOf(request: ask.PullRequest, taking: Taking): Pull {

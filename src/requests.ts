@@ -50,7 +50,8 @@ export interface Caller {
 export interface PullAnswer {
   readonly messages: readonly Message[];
   readonly hasMore: boolean;
-  readonly lease: { readonly id: string; readonly expireAt: number } | undefined;
+  /** `repeated`: an earlier pull took it, and may have its answer. */
+  readonly lease: { readonly id: string; readonly expireAt: number; readonly repeated: boolean } | undefined;
 }
 
 export interface AckRequest {

@@ -20,7 +20,7 @@ import { fromFramework } from "./error-codes.ts";
 import { tooManyPieces } from "./many-pieces.ts";
 import { type HttpRequest, type HttpResponse, headerOf } from "./one-port.ts";
 import { readBody } from "./read-body.ts";
-import type { MethodParts } from "./rpc.ts";
+import { giveBackLost, type MethodParts } from "./rpc.ts";
 import { traced } from "./trace.ts";
 import { wirePulled, wireSent } from "./wire.ts";
 
@@ -52,16 +52,20 @@ export async function compatInbox(
     return whole;
   });
   const pull = decode(PullInboxRequestSchema, { agent, ...pullFields(query) });
-  const { lease, ...pulled } = await load.during(() => bus.pullInbox(who, pull, { gone: gone.signal }, HOLD_MS));
-  const { messages } = encode(PullInboxResponseSchema, wirePulled({ lease, ...pulled })) as { messages: JsonValue };
+  // Unread again, without an attempt, when the caller hung up before all of it was handed to the socket.
+  const pulled = await answers.run({
+    agent,
+    requestId: pull.requestId,
+    pull: () => load.during(() => bus.pullInbox(who, pull, { gone: gone.signal }, HOLD_MS)),
+    answered: handed,
+    giveBack: (leaseIds) => giveBackLost({ bus, log }, who, agent, leaseIds),
+  });
+  const { messages } = encode(PullInboxResponseSchema, wirePulled(pulled)) as { messages: JsonValue };
   writeAnswer(response, jsonAnswer(200, { messages }));
-  if (lease === undefined) return;
+  const { lease } = pulled;
+  if (lease === undefined || !(await handed)) return;
   try {
-    // READ once all of it was handed to the socket; unread again, without an attempt, when the caller hung up before.
-    const arrived = await answers.settled(lease.id, handed);
-    const messageIds = pulled.messages.map(({ id }) => id);
-    if (arrived === true) await bus.ack(who, { agent, leaseId: lease.id, messageIds });
-    if (arrived === false) await bus.modifyLease(who, { agent, leaseId: lease.id, leaseSeconds: 0, messageIds: [] });
+    await bus.ack(who, { agent, leaseId: lease.id, messageIds: pulled.messages.map(({ id }) => id) });
   } catch (err) {
     log.warn({ err, agent }, "a read that was written could not be settled; its mail comes back when the hold ends");
   }
@@ -85,7 +89,7 @@ function invalidParameter(field: string, value: string): BusError {
   const description = `can't be ${JSON.stringify(value.slice(0, 70))}; known are mark_read=true|false, wait_seconds=N, max_messages=N, request_id=ID`;
   return new BusError({
     reason: "INVALID_FIELD",
-    advice: `${field.slice(0, 70)} ${description}`,
+    advice: `${/^\w{1,70}$/.test(field) ? field : JSON.stringify(field.slice(0, 70))} ${description}`,
     violations: [{ field, description }],
   });
 }

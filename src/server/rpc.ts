@@ -4,12 +4,14 @@
  */
 
 import { timestampMs } from "@bufbuild/protobuf/wkt";
-import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
+import { ConnectError, type HandlerContext, type ServiceImpl } from "@connectrpc/connect";
 import type { MessageBus } from "#gen/agentbus/v1/message_bus_pb.js";
 import type { Bus } from "../bus.ts";
-import type { Caller, PullAnswer } from "../requests.ts";
+import { BusError } from "../errors.ts";
+import type { Caller } from "../requests.ts";
 import type { Principal } from "../token.ts";
 import { toWireError } from "./error-answer.ts";
+import { fromFramework } from "./error-codes.ts";
 import type { LeasedAnswers } from "./leased-answers.ts";
 import type { Load } from "./load.ts";
 import type { Logger } from "./log.ts";
@@ -37,14 +39,6 @@ export interface MethodParts {
 }
 
 export function messageBusMethods({ bus, answers, load, log }: MethodParts): Methods {
-  /** An answer that could not be written whole costs no attempt: what it leased goes back. */
-  async function giveBackIfLost(agent: string, { lease }: PullAnswer, context: HandlerContext): Promise<void> {
-    const answered = context.values.get(callKey)?.answered;
-    if (lease === undefined || answered === undefined) return;
-    if ((await answers.settled(lease.id, answered)) !== false) return;
-    await bus.modifyLease(principalOf(context), { agent, leaseId: lease.id, leaseSeconds: 0, messageIds: [] });
-  }
-
   const methods: Methods = {
     async send(request, context) {
       return wireSent(await bus.send(principalOf(context), traced(request, traceOf(context))));
@@ -60,10 +54,14 @@ export function messageBusMethods({ bus, answers, load, log }: MethodParts): Met
       return wireBroadcast(await bus.broadcast(principalOf(context), traced(request, traceOf(context))));
     },
     async pullInbox(request, context) {
-      const pulled = await bus.pullInbox(principalOf(context), request, callerOf(context));
-      giveBackIfLost(request.agent, pulled, context).catch((err: unknown) =>
-        log.warn({ err, agent: request.agent }, "a lost answer's lease could not be given back; it will run out"),
-      );
+      const who = principalOf(context);
+      const pulled = await answers.run({
+        agent: request.agent,
+        requestId: request.requestId,
+        pull: () => bus.pullInbox(who, request, callerOf(context)),
+        answered: context.values.get(callKey)?.answered ?? Promise.resolve(true),
+        giveBack: (leaseIds) => giveBackLost({ bus, log }, who, request.agent, leaseIds),
+      });
       return wirePulled(pulled);
     },
     async ack(request, context) {
@@ -115,6 +113,20 @@ export function messageBusMethods({ bus, answers, load, log }: MethodParts): Met
   return guarded(methods, load, log);
 }
 
+/** An answer that could not be written whole costs no attempt: what it leased goes back. */
+export async function giveBackLost(
+  { bus, log }: Pick<MethodParts, "bus" | "log">,
+  who: Principal,
+  agent: string,
+  leaseIds: readonly string[],
+): Promise<void> {
+  try {
+    for (const leaseId of leaseIds) await bus.modifyLease(who, { agent, leaseId, leaseSeconds: 0, messageIds: [] });
+  } catch (err) {
+    log.warn({ err, agent }, "a lost answer's lease could not be given back; it will run out");
+  }
+}
+
 /** Every method, counted while it runs, with refusals and defects in their wire form. */
 function guarded(methods: Methods, load: Load, log: Logger): Methods {
   type Method = (request: unknown, context: HandlerContext) => Promise<unknown>;
@@ -126,11 +138,17 @@ function guarded(methods: Methods, load: Load, log: Logger): Methods {
       try {
         return await load.during(() => method(request, context));
       } catch (error) {
-        throw toWireError(error, context.method.name, log);
+        throw toWireError(whyGone(error, context), context.method.name, log);
       }
     },
   ]);
   return Object.fromEntries(wrapped) as Methods;
+}
+
+/** A call whose deadline is over is gone, as one whose caller hung up is: connect-es tells the two apart. */
+function whyGone(error: unknown, { signal }: HandlerContext): unknown {
+  const isGone = error instanceof BusError && error.refusal.reason === "CANCELED";
+  return isGone && signal.reason instanceof ConnectError ? fromFramework(signal.reason) : error;
 }
 
 function principalOf(context: HandlerContext): Principal {

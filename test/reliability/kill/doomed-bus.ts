@@ -42,7 +42,7 @@ export class DoomedBus {
 
   static start(folder: string, port: number, flags: readonly string[] = []): DoomedBus {
     const bus = new DoomedBus(folder, port, flags);
-    onTestFinished(() => bus.kill());
+    onTestFinished(() => void bus.#child.kill("SIGKILL"));
     return bus;
   }
 
