@@ -59,9 +59,9 @@ export class Leasing {
       update deliveries set lease = :lease, lease_until = 0, lease_ms = 0, state = 3, read_at = :now,
         first_pulled_at = coalesce(first_pulled_at, :now) where seq = :seq`);
     this.#leaseEnd = db
-      .prepare(
-        "select max(d.lease_until) from json_each(?) j cross join deliveries d on d.seq = j.value where d.lease = ?",
-      )
+      .prepare(`
+        select coalesce(max(d.lease_until), 0) from json_each(?) j cross join deliveries d on d.seq = j.value
+        where d.lease = ? and d.state = 1`)
       .pluck();
     this.#insertLease = db.prepare(`
       insert into leases (id, inbox, request_id, kind, deliveries, max_body_bytes, repeat_until, forget_at)
@@ -79,7 +79,10 @@ export class Leasing {
     this.#deliveries = db.prepare(`
       ${deliveryColumns} from json_each(?) j cross join deliveries d on d.seq = j.value
       cross join messages m on m.seq = d.message order by d.seq`);
-    this.#markRead = db.prepare("update deliveries set state = 3, read_at = ?, lease_until = 0 where seq = ?");
+    // What is READ already keeps its time.
+    this.#markRead = db.prepare(
+      "update deliveries set state = 3, read_at = ?, lease_until = 0 where seq = ? and state = 1",
+    );
     this.#extend = db.prepare("update deliveries set lease_until = ?, lease_ms = ? where seq = ?");
     this.#keepRecord = db.prepare("update leases set forget_at = max(forget_at, ?) where id = ?");
     // It ends now, which may be after its ttl; lease_ms 0, so that mendTimes() holds it for nobody.

@@ -1,6 +1,7 @@
 /** Makes the folder of a database, one level deep. It knows nothing of what will lie in it. */
 import { mkdirSync } from "node:fs";
-import { dirname } from "node:path";
+import { dirname, resolve } from "node:path";
+import { syncFolder } from "./sync-folder.ts";
 
 /**
  * Throws an Error with advice. Not recursive: node's own recursive mkdir never returns where the file system answers
@@ -10,6 +11,7 @@ export function makeFolderOf(path: string): void {
   const folder = dirname(path);
   try {
     mkdirSync(folder, { mode: 0o700 });
+    syncFolder(dirname(resolve(folder)));
   } catch (error) {
     const code = error instanceof Error && "code" in error ? String(error.code) : "";
     if (code === "EEXIST") return;

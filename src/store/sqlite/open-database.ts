@@ -51,7 +51,11 @@ function configured(db: Database.Database, path: string): Database.Database {
     if (db.pragma("synchronous", { simple: true }) !== FULL)
       throw new Error(`${path}: synchronous=FULL was not accepted`);
     db.pragma("foreign_keys = on");
-    if (!db.readonly) db.pragma(`journal_size_limit = ${WAL_SIZE_LIMIT}`);
+    if (!db.readonly) {
+      db.pragma(`journal_size_limit = ${WAL_SIZE_LIMIT}`);
+      // The writer thread moves the WAL by itself: checkpoints.ts.
+      db.pragma("wal_autocheckpoint = 0");
+    }
     return db;
   } catch (error) {
     db.close();

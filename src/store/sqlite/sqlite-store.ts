@@ -28,6 +28,7 @@ import { InboxReader } from "./inbox.ts";
 import { makeFolderOf } from "./make-folder.ts";
 import { MessageReader } from "./messages.ts";
 import { type Database, openForReading } from "./open-database.ts";
+import { isStorage, readRefusal, whyNotOpened } from "./storage-errors.ts";
 import { TokenReader } from "./tokens.ts";
 import { Writer } from "./writer.ts";
 import type { Outcome, Verb, Write, WriteVerbs } from "./writes.ts";
@@ -43,7 +44,11 @@ const RETAIN_SLICE = 200;
 export async function openSqliteStore(path: string, options: StoreOptions): Promise<Store> {
   const file = resolve(path);
   makeFolderOf(file);
-  const writer = await Writer.open({ path: file, policy: options.policy, now: options.clock() });
+  const writer = await Writer.open({ path: file, policy: options.policy, now: options.clock() }).catch(
+    (error: unknown) => {
+      throw whyNotOpened(file, error);
+    },
+  );
   try {
     return new SqliteStore(writer, openForReading(file), options);
   } catch (error) {
@@ -115,20 +120,25 @@ class SqliteStore implements Store {
   async pull(pull: Pull): Promise<Pulled> {
     const { clock, policy } = this.#options;
     const now = clock();
-    const agent = this.#names.find(pull.agent);
+    const agent = this.#read(() => this.#names.find(pull.agent));
     // What changes nothing is answered by reading: a look, and a pull that finds nothing. The first pull registers.
     if (agent?.registered_at == null) return this.#write("pull", { pull });
     this.#see(pull.agent, now);
     if (pull.taking.kind === "look") {
-      const { found, hasMore } = this.#inboxes.unread(agent.id, now, policy.maxAttempts, pull);
-      const dueAt = found.length === 0 ? this.#inboxes.dueAt(agent.id, now) : undefined;
-      return { messages: found.map(({ message }) => message), hasMore, lease: undefined, dueAt };
+      return this.#read(() => {
+        const { found, hasMore } = this.#inboxes.unread(agent.id, now, policy.maxAttempts, pull);
+        const dueAt = found.length === 0 ? this.#inboxes.dueAt(agent.id, now) : undefined;
+        return { messages: found.map(({ message }) => message), hasMore, lease: undefined, dueAt };
+      });
     }
     // In this order: mail that is gone by now may have gone to the first of a repeated pull, and is then found leased.
-    const unread = this.#inboxes.anyUnread(agent.id, now, policy.maxAttempts);
-    const repeated = pull.requestId !== undefined && this.#leased.get(agent.id, pull.requestId) !== undefined;
-    if (unread || repeated) return this.#write("pull", { pull });
-    return { messages: [], hasMore: false, lease: undefined, dueAt: this.#inboxes.dueAt(agent.id, now) };
+    const nothing = this.#read((): Pulled | undefined => {
+      const unread = this.#inboxes.anyUnread(agent.id, now, policy.maxAttempts);
+      const repeated = pull.requestId !== undefined && this.#leased.get(agent.id, pull.requestId) !== undefined;
+      if (unread || repeated) return undefined;
+      return { messages: [], hasMore: false, lease: undefined, dueAt: this.#inboxes.dueAt(agent.id, now) };
+    });
+    return nothing ?? this.#write("pull", { pull });
   }
 
   async ack(agent: string, messageIds: readonly string[], leaseId: string | undefined) {
@@ -167,18 +177,19 @@ class SqliteStore implements Store {
   async listMessages(query: HistoryQuery): Promise<Page<MessageView>> {
     const now = this.#options.clock();
     this.#see(query.agent, now);
-    return this.#history.list(query, now);
+    return this.#read(() => this.#history.list(query, now));
   }
 
   async sweep(): Promise<boolean> {
-    if (!this.#due.any(this.#options.clock(), this.#options.policy.maxAttempts)) return false;
+    const { clock, policy } = this.#options;
+    if (!this.#read(() => this.#due.any(clock(), policy.maxAttempts))) return false;
     const { count, bounced } = await this.#write("sweep", { limit: SWEEP_SLICE });
     for (const name of bounced) this.#options.ring(name);
     return count === SWEEP_SLICE;
   }
 
   async index(): Promise<boolean> {
-    if (this.#unindexed.get() === 0) return false;
+    if (this.#read(() => this.#unindexed.get()) === 0) return false;
     return this.#write("index", { limit: INDEX_SLICE, maxCharacters: INDEX_SLICE_CHARACTERS });
   }
 
@@ -187,29 +198,30 @@ class SqliteStore implements Store {
   }
 
   async listAgents(query: AgentQuery): Promise<Page<Agent>> {
-    return this.#agents.list(query, this.#options.clock(), this.#options.policy.maxAttempts);
+    const { clock, policy } = this.#options;
+    return this.#read(() => this.#agents.list(query, clock(), policy.maxAttempts));
   }
 
   async agentNames(max: number): Promise<readonly string[]> {
-    return this.#names.registered(max);
+    return this.#read(() => this.#names.registered(max));
   }
 
   async getMessage(agent: string, messageId: string): Promise<MessageView | undefined> {
     const now = this.#options.clock();
     this.#see(agent, now);
-    return this.#messages.view(agent, messageId, now);
+    return this.#read(() => this.#messages.view(agent, messageId, now));
   }
 
   async getReceipt(messageId: string, limit: number, after: string | undefined): Promise<ReceiptPage | undefined> {
-    return this.#messages.receipt(messageId, limit, after, this.#options.clock());
+    return this.#read(() => this.#messages.receipt(messageId, limit, after, this.#options.clock()));
   }
 
   async findToken(hash: Uint8Array): Promise<TokenRecord | undefined> {
-    return this.#tokens.find(hash);
+    return this.#read(() => this.#tokens.find(hash));
   }
 
   async check(): Promise<void> {
-    this.#names.registered(1);
+    this.#read(() => this.#names.registered(1));
     await this.#write("touch", {});
   }
 
@@ -228,6 +240,15 @@ class SqliteStore implements Store {
 
   #see(agent: string, now: number): void {
     this.#seen.set(agent, now);
+  }
+
+  /** Reads are no transaction that could be lost: what fails is the disk, or a defect. */
+  #read<T>(work: () => T): T {
+    try {
+      return work();
+    } catch (error) {
+      throw isStorage(error) ? new BusError(readRefusal(), { cause: error }) : error;
+    }
   }
 
   async #write<V extends Verb>(verb: V, input: WriteVerbs[V]["input"]): Promise<WriteVerbs[V]["output"]> {

@@ -2,11 +2,13 @@
  * The thread that owns the one writing connection: an fsync never stops the event loop. Each batch is one transaction,
  * each write in it is judged as if alone. It asks no clock: `now` comes with the batch.
  */
+import { realpathSync } from "node:fs";
 import { parentPort, workerData } from "node:worker_threads";
-import { BusError, type Refusal } from "../../errors.ts";
+import { BusError } from "../../errors.ts";
 import { AgentNames } from "./agent-names.ts";
 import { AgentWriter } from "./agents.ts";
 import { Ballast } from "./ballast.ts";
+import { Checkpoints } from "./checkpoints.ts";
 import { Dying } from "./dying.ts";
 import { holdAlone } from "./hold-alone.ts";
 import { Leasing } from "./leasing.ts";
@@ -17,14 +19,13 @@ import { Redriving } from "./redriving.ts";
 import { Retention } from "./retention.ts";
 import { SearchIndex } from "./search-index.ts";
 import { Sending } from "./send.ts";
+import { settle } from "./settle.ts";
+import { DISK_FULL, describe, isFull, isStorage, unreachable, writeRefusal } from "./storage-errors.ts";
 import type { Batch, Outcome, Reply, Verb, Write, WriterData, WriteVerbs } from "./writes.ts";
 
-type Verbs = { [V in Verb]: (input: WriteVerbs[V]["input"], now: number) => WriteVerbs[V]["output"] };
+const NOT_MOVED = "the bus writes, but its WAL grows: it can't be moved into the database file; look at the disk";
 
-const DISK_FULL: Refusal = {
-  reason: "STORAGE_FULL",
-  advice: "the bus's disk is full, nothing was stored; tell whoever runs it, and repeat later",
-};
+type Verbs = { [V in Verb]: (input: WriteVerbs[V]["input"], now: number) => WriteVerbs[V]["output"] };
 
 const { path, policy, now: openedAt } = workerData as WriterData;
 const port = parentPort;
@@ -34,9 +35,13 @@ const reply = (message: Reply) => port.postMessage(message);
 
 const lock = holdAlone(path);
 const db = openForWriting(path);
+// As SQLite names the files beside it.
+const file = realpathSync(path);
+settle(db, file);
 migrate(db);
 mendTimes(db, openedAt);
 const ballast = new Ballast(path, openedAt);
+const checkpoints = new Checkpoints(db, file);
 const agents = new AgentNames(db);
 const verbs = verbsOn(db);
 const begin = db.prepare("begin immediate");
@@ -46,8 +51,13 @@ const release = db.prepare("release one");
 const undo = db.prepare("rollback to one");
 
 port.on("message", (batch: Batch | "close") => {
-  if (batch !== "close") return reply(run(batch));
-  db.close();
+  if (batch !== "close") {
+    reply(run(batch));
+    if (ballast.held || roomToMove()) checkpoints.afterCommit(batch.now);
+    if (ballast.held && isFull(checkpoints.failure)) makeRoom(batch.now);
+    return;
+  }
+  checkpoints.close();
   lock.close();
   port.close();
 });
@@ -61,6 +71,7 @@ function verbsOn(db: Database): Verbs {
   const redriving = new Redriving(db, agents, policy.maxAttempts);
   const searchIndex = new SearchIndex(db);
   const retention = new Retention(db);
+  const checked = db.prepare("insert or replace into progress (name, value) values ('checked', ?)");
   return {
     send: ({ messages }, now) => messages.map((message) => alone(() => sending.send(message, now))),
     pull: ({ pull }, now) => leasing.pull(pull, now),
@@ -73,7 +84,9 @@ function verbsOn(db: Database): Verbs {
     sweep: ({ limit }, now) => dying.sweep(limit, now),
     index: ({ limit, maxCharacters }) => searchIndex.slice(limit, maxCharacters),
     retain: ({ limit }, now) => retention.slice(policy.retentionMs, limit, now),
-    touch: () => undefined,
+    touch: (_, now) => {
+      checked.run(now);
+    },
   };
 }
 
@@ -82,22 +95,46 @@ function run(batch: Batch): Reply {
   const reply = transact(batch);
   // Only what is not a Send goes on with the room that this makes.
   if (!("lost" in reply) || reply.lost.reason !== "STORAGE_FULL" || !ballast.held) return reply;
-  ballast.giveUp();
+  makeRoom(batch.now);
   return transact(batch);
+}
+
+/** What the WAL holds moves into it, if it fits, so that the WAL's own room can be used again. */
+function makeRoom(now: number): void {
+  ballast.giveUp(now);
+  if (roomToMove()) checkpoints.run(now);
+}
+
+/** Or the database file would take all that was kept for acks, and still not hold what the WAL does. */
+function roomToMove(): boolean {
+  try {
+    return checkpoints.growth < ballast.room / 2;
+  } catch {
+    return false; // a disk that can't even be asked
+  }
 }
 
 function transact({ writes, seen, now }: Batch): Reply {
   try {
+    undoAll();
     begin.run();
     const outcomes = writes.map((write) => perform(write, now));
     for (const [name, at] of seen) agents.seen(name, at);
     commit.run();
     return { outcomes };
   } catch (error) {
-    // A full disk has rolled everything back by itself, other errors have not.
-    if (db.inTransaction) db.exec("rollback");
-    return { lost: storageRefusal(error), cause: describe(error) };
+    try {
+      undoAll();
+    } catch {
+      // The next batch tries again before it begins.
+    }
+    return { lost: writeRefusal(error), cause: describe(error) };
   }
+}
+
+/** A full disk has rolled everything back by itself, other errors have not. */
+function undoAll(): void {
+  if (db.inTransaction) db.exec("rollback");
 }
 
 function perform(write: Write, now: number): Outcome {
@@ -106,6 +143,10 @@ function perform(write: Write, now: number): Outcome {
     return { done: ballast.held ? verbs.send(write, now) : write.messages.map(() => ({ refusal: DISK_FULL })) };
   }
   if (write.verb === "index" && !ballast.held) return { done: false };
+  if (write.verb === "touch") {
+    if (!ballast.held) return { refusal: DISK_FULL };
+    if (checkpoints.failure !== undefined) return { refusal: unreachable(NOT_MOVED) };
+  }
   const verb = verbs[write.verb] as (input: Write, now: number) => unknown;
   return alone(() => verb(write, now));
 }
@@ -123,30 +164,4 @@ function alone<T>(work: () => T): Outcome<T> {
     release.run();
     return error instanceof BusError ? { refusal: error.refusal } : { failure: describe(error) };
   }
-}
-
-function codeOf(error: unknown): string {
-  return error instanceof Error && "code" in error ? String(error.code) : "";
-}
-
-/** The disk's fault, not the item's: the whole transaction is in doubt. */
-function isStorage(error: unknown): boolean {
-  return /^SQLITE_(FULL|IOERR|CORRUPT|NOTADB|READONLY|CANTOPEN|NOMEM|BUSY|LOCKED|PROTOCOL)/.test(codeOf(error));
-}
-
-function storageRefusal(error: unknown): Refusal {
-  return codeOf(error) === "SQLITE_FULL"
-    ? DISK_FULL
-    : {
-        reason: "STORE_UNREACHABLE",
-        advice:
-          "the bus could not write to its storage; whether this was stored is unknown: repeat it with the same request_id",
-        retryAfterMs: 1000,
-      };
-}
-
-function describe(error: unknown): string {
-  const code = codeOf(error);
-  const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
-  return code === "" ? text : `${code}: ${text}`;
 }
