@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import { CAN_TRACE } from "../fixtures/strace.ts";
 import { spawnBus, temporaryFolder } from "../start-bus.ts";
 
 const SENDS = 40;
@@ -47,7 +48,7 @@ function eventsOf(trace: string, answered: ReadonlySet<string>): Event[] {
   return events;
 }
 
-describe("durability before the answer", () => {
+describe.skipIf(!CAN_TRACE)("durability before the answer", () => {
   test("answers a Send only after the fdatasync of the WAL that holds it returned", { timeout: 60_000 }, async () => {
     const folder = temporaryFolder();
     const file = join(folder, "trace");

@@ -18,7 +18,22 @@ const MINUTE = 60_000;
 const MAX_STEPS = 60;
 
 /** What must have occurred, or the test was about nothing. */
-const EXPECTED = ["send stored"];
+const EXPECTED = [
+  ...["stored", "deduplicated", "REQUEST_ID_REUSED", "RATE_LIMITED", "INBOX_FULL", "UNKNOWN_AGENT"].map(
+    (outcome) => `send ${outcome}`,
+  ),
+  ...["lease", "hold", "read"].flatMap((mode) => [`pull ${mode} gave`, `pull ${mode} empty`]),
+  ...["pull lease repeated", "pull hold repeated", "pull REQUEST_ID_REUSED", "pull redelivered"],
+  ...["ack counted", "ack stale", "ack unknown", "extendLease done", "extendLease STALE_LEASE", "giveBack done"],
+  ...["ATTEMPTS_EXHAUSTED", "EXPIRED", "RECIPIENT_REMOVED"].map((reason) => `bounce ${reason}`),
+  ...[
+    "redrive done",
+    "removeAgent done",
+    "removeAgent INBOX_NOT_EMPTY",
+    "restart clock set back",
+    "restart same clock",
+  ],
+];
 
 test("every answer of the store is the one that a simple model of the rules gives, whatever is asked and repeated", {
   timeout: (IS_LONG ? 120 : 15) * MINUTE,

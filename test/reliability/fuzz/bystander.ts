@@ -9,6 +9,8 @@ import { openDescriptors, residentMemory } from "../../wire/process-figures.ts";
 const PATIENCE_MS = 10_000;
 const ALARM = /^\{"level":[56]0|^[^{]/;
 
+const OWN = ["witness", "friend", "vault"];
+
 type Mail = readonly { readonly from: string; readonly body: string }[];
 
 export class Bystander {
@@ -52,6 +54,18 @@ export class Bystander {
     if (bad.length > 0) throw new Error(`logged ${bad.slice(0, 3).join("\n")}`);
     if (process.exitCode !== null || process.signalCode !== null) throw new Error("the bus ended");
     return { memory: residentMemory(process.pid as number), descriptors: openDescriptors(process.pid as number) };
+  }
+
+  /** Removes whoever else is registered. Resolves to how many were. */
+  async removeStrangers(): Promise<number> {
+    let removed = 0;
+    for (;;) {
+      const { agents } = await this.#bus.ok("ListAgents", { pageSize: 1000 });
+      const strangers = agents.map(({ name }: { name: string }) => name).filter((name: string) => !OWN.includes(name));
+      if (strangers.length === 0) return removed;
+      for (const agent of strangers) await this.#bus.ok("RemoveAgent", { agent, force: true });
+      removed += strangers.length;
+    }
   }
 
   async #vault(): Promise<string> {

@@ -44,8 +44,8 @@ const taking: fc.Arbitrary<Taking> = fc.oneof(
 );
 
 const pull = fc.record({
-  /** undefined: one whose mail waits, if there is any. */
-  agent: maybe(40, anyAgent),
+  /** undefined: one whose mail can be handed out, if there is any. */
+  agent: maybe(30, anyAgent),
   taking: fc.oneof(weighted(1, look), weighted(3, taking)),
   requestId: maybe(60, among("p0", "p1")),
   maxMessages: among(1, 2, 3, 50, 50),
@@ -99,7 +99,11 @@ const step = fc.oneof(
     8,
     does(
       "redrive",
-      fc.record({ agent: maybe(20, anyAgent), ids: maybe(40, fc.array(known, { minLength: 1, maxLength: 3 })) }),
+      fc.record({
+        agent: maybe(20, anyAgent),
+        which: known,
+        ids: maybe(40, fc.array(known, { minLength: 1, maxLength: 3 })),
+      }),
     ),
   ),
   weighted(8, does("sweep", fc.constant(undefined))),

@@ -84,7 +84,7 @@ function requestOf(world: World, step: Plain): Request | undefined {
     case "remove":
       return { verb: "removeAgent", args: [step.what.agent, step.what.force] };
     case "redrive": {
-      const agent = step.what.agent ?? world.agents.find(({ deadCount }) => deadCount > 0)?.name;
+      const agent = step.what.agent ?? newest(world.inboxesWith("DEAD"), step.what.which);
       const ids = step.what.ids?.map((id) => idOf(world, id));
       return agent === undefined ? undefined : { verb: "redrive", args: [agent, ids] };
     }
@@ -136,7 +136,7 @@ function pullRequest(
   world: World,
   pull: Omit<Pull, "leaseId" | "agent"> & { readonly agent: string | undefined },
 ): Request {
-  const agent = pull.agent ?? world.agents.find(({ unreadCount }) => unreadCount > 0)?.name ?? AGENTS[0];
+  const agent = pull.agent ?? world.inboxesWith("UNREAD")[0] ?? AGENTS[0];
   return { verb: "pull", args: [{ ...pull, agent, leaseId: world.newId("lease") }] };
 }
 

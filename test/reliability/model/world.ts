@@ -2,7 +2,7 @@
  * A real store and its model, side by side: whatever is asked of one is asked of the other, and the outcomes are
  * compared. It keeps what callers have learned, for requests to come, and tells what happened.
  */
-import { type Agent, BUS } from "#dist/message.js";
+import { type Agent, BUS, type DeliveryState } from "#dist/message.js";
 import type { HistoryQuery, Page, Pull, Pulled, Sent } from "#dist/store.js";
 import { compare } from "./compare.ts";
 import { learnBounce } from "./ending.ts";
@@ -47,13 +47,13 @@ export class World {
   readonly #figures: Figures;
   readonly #story: string[] = [];
   #lastId = 0;
+  /** The latest time there ever was: what is forgotten stays so when the clock is set back. */
+  #latest = NOON;
   // What callers have learned, oldest first.
   readonly messageIds: string[] = [];
   readonly leases: KnownLease[] = [];
   readonly bookmarks: Bookmark[] = [];
   readonly requests: { readonly request: Request; readonly at: number }[] = [];
-  /** As last listed. */
-  agents: readonly Agent[] = [];
   /** By agent: what its last pull gave. */
   readonly pulled = new Map<string, readonly string[]>();
 
@@ -85,9 +85,16 @@ export class World {
     return `${kind}${this.#lastId}`;
   }
 
+  /** Whose inbox has mail in this state. */
+  inboxesWith(state: DeliveryState): string[] {
+    const { deliveries } = this.#model.mail;
+    return deliveries.filter((one) => this.#model.mail.is(one, state)).map(({ inbox }) => inbox);
+  }
+
   advance(ms: number): void {
     this.#real.now += ms;
     this.#model.mail.now += ms;
+    this.#latest = Math.max(this.#latest, this.now);
     this.#story.push(`  (${ms} ms later)`);
   }
 
@@ -195,7 +202,7 @@ export class World {
   #isForgotten(request: Request): boolean {
     if (request.verb !== "giveBack") return false;
     const lease = this.#model.mail.leases.get(request.args[1]);
-    return lease !== undefined && lease.until + HOUR < this.now;
+    return lease !== undefined && lease.until + HOUR < this.#latest;
   }
 
   #learn(request: Request, outcome: Outcome, model: Outcome): void {
@@ -256,8 +263,6 @@ export class World {
     const request: Request = { verb: "listAgents", args: [EVERYBODY] };
     const outcome = await ask(this.#real.store, request);
     compare(request, outcome, await ask(this.#model, request));
-    const page = (outcome as { answer: unknown }).answer as Page<Agent>;
-    this.#seen.check(page);
-    this.agents = page.items;
+    this.#seen.check((outcome as { answer: unknown }).answer as Page<Agent>);
   }
 }

@@ -16,13 +16,12 @@ export type Call =
   | { readonly kind: "answer"; readonly socket: string; readonly text: string };
 
 export const TRACED = "pwrite64,pwritev,write,writev,fdatasync,fsync,ftruncate,openat,unlink,unlinkat,rename,mkdir";
-/** More than the longest write to a database file: a page. */
-const MAX_STRING = 8192;
+/** The longest write to a database file: one of settle.ts. */
+const MAX_STRING = 65_536;
 
 export function stracePrefix(file: string, inject: readonly string[] = []): string[] {
   const faults = inject.flatMap((one) => ["-e", `inject=${one}`]);
-  // -I2: a signal is the bus's, not strace's.
-  return ["strace", "-I2", "-f", "-y", "-xx", "-s", String(MAX_STRING), "-e", `trace=${TRACED}`, ...faults, "-o", file];
+  return ["strace", "-f", "-y", "-xx", "-s", String(MAX_STRING), "-e", `trace=${TRACED}`, ...faults, "-o", file];
 }
 
 /**
@@ -40,9 +39,14 @@ export function readTrace(trace: string, folder: string): Call[] {
     else calls[place] = call;
   };
   for (const line of trace.split("\n")) {
-    const [, thread = "", rest = ""] = /^(\d+)\s+(.*)$/.exec(line) ?? [];
+    const space = line.indexOf(" ");
+    const thread = line.slice(0, space);
+    const rest = line.slice(space).trimStart();
     if (rest.endsWith("<unfinished ...>")) {
-      begun.set(thread, { text: rest.slice(0, -"<unfinished ...>".length), place: calls.push(undefined) - 1 });
+      begun.set(thread, {
+        text: rest.slice(0, -"<unfinished ...>".length).trimEnd(),
+        place: calls.push(undefined) - 1,
+      });
     } else if (rest.startsWith("<... ")) {
       const first = begun.get(thread);
       begun.delete(thread);
@@ -56,13 +60,16 @@ export function readTrace(trace: string, folder: string): Call[] {
 
 /** `name(arguments) = result`; undefined: no matter to a disk. */
 function callOf(text: string, folder: string): Call | undefined {
-  const [, name = "", args = "", result = ""] = /^(\w+)\((.*)\)\s+= (-?\d+)/s.exec(text) ?? [];
-  const returned = Number(result);
+  const end = text.search(/\)\s+= -?\d/);
+  const name = text.slice(0, text.indexOf("("));
+  const args = text.slice(name.length + 1, end);
+  const returned = Number.parseInt(text.slice(text.indexOf("=", end) + 1), 10);
+  if (end < 0) return undefined; // it never came back: the process ended in it
   const path = pathOf(name, args);
   if (path === undefined) return undefined;
   if (name === "write" || name === "writev") {
     if (!path.startsWith("socket:") && !path.startsWith("TCP")) return undefined;
-    const answer = decode(args.slice(args.indexOf(">"))).toString("latin1");
+    const answer = strings(args).join("");
     return answer.startsWith("HTTP/1.1 ") ? { kind: "answer", socket: path, text: answer } : undefined;
   }
   if (!path.startsWith(folder)) return undefined;
@@ -89,12 +96,12 @@ function callOf(text: string, folder: string): Call | undefined {
 }
 
 function writeOf(path: string, args: string, returned: number): Call {
-  const [, text = "", cut = "", offset = ""] = /"((?:\\x..)*)"(\.\.\.)?, \d+, (\d+)$/.exec(args) ?? [];
-  const data = decode(text);
-  if ((cut !== "" || data.length < returned) && isDatabase(path)) {
+  const data = decode(args.slice(args.indexOf('"') + 1, args.lastIndexOf('"')));
+  if (data.length < returned && isDatabase(path)) {
     throw new Error(`a write of ${returned} bytes to ${path} is longer than what was traced`);
   }
-  return { kind: "write", path, offset: Number(offset), data: data.subarray(0, returned) };
+  const offset = Number(args.slice(args.lastIndexOf(",") + 1));
+  return { kind: "write", path, offset, data: data.subarray(0, returned) };
 }
 
 /** What a power loss may touch: -shm does not survive, .lock and .ballast hold nothing. */
@@ -112,13 +119,19 @@ function pathOf(name: string, args: string): string | undefined {
 }
 
 function strings(args: string): string[] {
-  return [...args.matchAll(/"((?:\\x..)*)"/g)].map(([, text = ""]) => decode(text).toString());
+  return [...args.matchAll(/"((?:\\x..)*)"/g)].map(([, text = ""]) => decode(text).toString("latin1"));
 }
 
-/** All that is escaped in it, one after the other. */
+/** `\x41\x42` is AB. By hand: a trace holds tens of megabytes of it. */
 function decode(text: string): Buffer {
-  return Buffer.from(
-    [...text.matchAll(/(?:\\x[0-9a-f]{2})+/g)].map(([run]) => run.replaceAll("\\x", "")).join(""),
-    "hex",
-  );
+  const bytes = Buffer.allocUnsafe(text.length / 4);
+  for (let i = 0; i < bytes.length; i++) {
+    bytes[i] = (digit(text.charCodeAt(i * 4 + 2)) << 4) | digit(text.charCodeAt(i * 4 + 3));
+  }
+  return bytes;
+}
+
+/** Of a lower-case hexadecimal digit. */
+function digit(code: number): number {
+  return code < 0x61 ? code - 0x30 : code - 0x57;
 }
