@@ -3,17 +3,14 @@ import type { Agent, Receipt } from "#dist/message.js";
 import { type Outcome, type Request, textOf } from "./requests.ts";
 
 export interface Room {
-  /** The lease is over so long that its record may be gone. */
-  readonly forgotten?: boolean;
   /** Others were under way: when a lease ends may be read before they are written. */
   readonly atOnce?: boolean;
 }
 
 /** Throws what differs, in words. */
-export function compare(request: Request, actual: Outcome, expected: Outcome, { forgotten, atOnce }: Room = {}): void {
+export function compare(request: Request, actual: Outcome, expected: Outcome, { atOnce }: Room = {}): void {
   const [real, model] = [actual, expected].map((outcome) => comparable(request, outcome, atOnce));
   if (textOf(real) === textOf(model)) return;
-  if (forgotten && request.verb === "giveBack" && textOf(real) === textOf({ answer: { stale: [] } })) return;
   throw new Error(
     `${request.verb}: the store and the model disagree\n  store: ${textOf(real)}\n  model: ${textOf(model)}`,
   );

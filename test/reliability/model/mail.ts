@@ -61,8 +61,10 @@ export interface Handed {
   readonly deliveries: readonly { readonly delivery: Delivery; readonly place: number }[];
   readonly maxBodyBytes: number | undefined;
   readonly at: number;
-  /** The latest end that was promised for it. */
-  until: number;
+  /** Until another pull took its place. */
+  requestId: string | undefined;
+  /** An hour after the latest end that was promised for it. */
+  forgetAt: number;
 }
 
 /** A letter from `bus`. Its id and its text are made by the engine and learned from it. */
@@ -98,9 +100,8 @@ export class Mail {
   deliveries: Delivery[] = [];
   /** By sender and request_id: what it stands for and what it was answered. */
   readonly keys = new Map<string, { readonly content: string; readonly first: ModelMessage }>();
-  /** By agent and request_id. */
-  readonly pulls = new Map<string, Handed>();
-  readonly leases = new Map<string, Handed>();
+  /** What was handed out and can be repeated, prolonged or given back. */
+  records: Handed[] = [];
   /** When each sender's messages were stored: what the quota counts. */
   readonly quota = new Map<string, number[]>();
   #lastPlace = 0;
@@ -177,6 +178,13 @@ export class Mail {
     };
     this.messages.push(stored);
     return stored;
+  }
+
+  /** Reading: each new record drops ten that are due, the oldest first. A clock that is set back brings none back. */
+  record(handed: Handed): void {
+    const due = this.records.filter(({ forgetAt }) => forgetAt < this.now).sort((a, b) => a.forgetAt - b.forgetAt);
+    const dropped = new Set(due.slice(0, 10));
+    this.records = [...this.records.filter((one) => !dropped.has(one)), handed];
   }
 
   /** At the end of that inbox. */

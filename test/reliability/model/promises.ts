@@ -17,7 +17,7 @@ export class Promises {
   readonly #accepted = new Set<string>();
   /** Inbox and message that were acknowledged or marked read. */
   readonly #done = new Set<string>();
-  /** Agent, request_id and message: when a pull with mark_read gave it first. */
+  /** Agent, request_id and message: when a pull with mark_read gave it first; the later time, if the clock was set back. */
   readonly #firstGiven = new Map<string, number>();
 
   constructor(real: ReusedStore) {
@@ -41,7 +41,7 @@ export class Promises {
         const [mail, repeat] = [`${agent} ${id}`, `${agent} ${requestId} ${id}`];
         const reads = taking.kind === "read" || taking.kind === "hold";
         if (this.#done.has(mail)) this.#checkRepeat(mail, reads && requestId !== undefined ? repeat : undefined);
-        else if (reads) this.#firstGiven.set(repeat, this.#real.now);
+        else if (reads) this.#firstGiven.set(repeat, Math.max(this.#firstGiven.get(repeat) ?? 0, this.#real.now));
         if (taking.kind === "read") this.#done.add(mail);
       }
     }

@@ -12,7 +12,7 @@ export function pull(mail: Mail, pull: Pull): Pulled {
 /** What the pull with this request_id handed out, as far as that is still so; undefined: this is a new pull. */
 function repeat(mail: Mail, { agent, requestId, taking }: Pull): Pulled | undefined {
   if (requestId === undefined || taking.kind === "look") return undefined;
-  const first = mail.pulls.get(`${agent} ${requestId}`);
+  const first = mail.records.find((one) => one.agent === agent && one.requestId === requestId);
   if (first === undefined) return undefined;
   // With a lease: what it still holds. With mark_read: the same messages for one hour.
   const within = first.kind === "read" && mail.now < first.at + HOUR;
@@ -54,10 +54,15 @@ function newPull(mail: Mail, pull: Pull): Pulled {
     else one.attempts += 1;
   }
   const deliveries = found.map((delivery) => ({ delivery, place: delivery.place }));
-  const handed: Handed = { agent, kind: kindOf(taking), leaseId, deliveries, maxBodyBytes, at: mail.now, until };
-  if (requestId !== undefined) mail.pulls.set(`${agent} ${requestId}`, handed);
+  const kind = kindOf(taking);
+  const forgetAt = Math.max(until, mail.now) + HOUR;
+  const handed: Handed = { agent, kind, leaseId, deliveries, maxBodyBytes, at: mail.now, requestId, forgetAt };
+  if (requestId !== undefined) {
+    for (const one of mail.records) if (one.agent === agent && one.requestId === requestId) one.requestId = undefined;
+  }
+  // A read without a request_id can be neither repeated nor given back.
+  if (taking.kind !== "read" || requestId !== undefined) mail.record(handed);
   if (taking.kind === "read") return { messages: seen(), hasMore, lease: undefined, dueAt: undefined };
-  mail.leases.set(leaseId, handed);
   return { messages: seen(), hasMore, lease: { id: leaseId, expireAt: until }, dueAt: undefined };
 }
 
@@ -105,8 +110,8 @@ export function extendLease(mail: Mail, agent: string, leaseId: string, ms: numb
   if (held.length === 0) throw new Refused("STALE_LEASE");
   const until = mail.now + ms;
   for (const one of held) one.lease = { id: leaseId, until, ms };
-  const lease = mail.leases.get(leaseId);
-  if (lease !== undefined) lease.until = Math.max(lease.until, until);
+  const record = mail.records.find((one) => one.leaseId === leaseId);
+  if (record !== undefined) record.forgetAt = Math.max(record.forgetAt, until + HOUR);
   return { expireAt: until, stale: lost.map(({ message }) => message.id) };
 }
 
@@ -130,8 +135,8 @@ export function giveBack(
 }
 
 function holdings(mail: Mail, agent: string, leaseId: string): { held: Delivery[]; lost: Delivery[] } {
-  const lease = mail.leases.get(leaseId);
-  const all = lease === undefined || lease.agent !== agent ? [] : deliveriesOf(lease);
+  const record = mail.records.find((one) => one.agent === agent && one.leaseId === leaseId);
+  const all = record === undefined ? [] : deliveriesOf(record);
   const present = all.filter((one) => mail.deliveries.includes(one));
   const holds = (one: Delivery) => one.lease?.id === leaseId && mail.is(one, "LEASED");
   return { held: present.filter(holds), lost: present.filter((one) => !holds(one)) };

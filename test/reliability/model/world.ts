@@ -7,7 +7,6 @@ import type { HistoryQuery, Page, Pull, Pulled, Sent } from "#dist/store.js";
 import { compare } from "./compare.ts";
 import { learnBounce } from "./ending.ts";
 import type { Figures } from "./figures.ts";
-import { HOUR } from "./mail.ts";
 import { ModelBus } from "./model-bus.ts";
 import { Promises } from "./promises.ts";
 import { ask, type Outcome, type Request, textOf } from "./requests.ts";
@@ -47,8 +46,6 @@ export class World {
   readonly #figures: Figures;
   readonly #story: string[] = [];
   #lastId = 0;
-  /** The latest time there ever was: what is forgotten stays so when the clock is set back. */
-  #latest = NOON;
   // What callers have learned, oldest first.
   readonly messageIds: string[] = [];
   readonly leases: KnownLease[] = [];
@@ -94,7 +91,6 @@ export class World {
   advance(ms: number): void {
     this.#real.now += ms;
     this.#model.mail.now += ms;
-    this.#latest = Math.max(this.#latest, this.now);
     this.#story.push(`  (${ms} ms later)`);
   }
 
@@ -124,14 +120,13 @@ export class World {
     const unreadBefore = this.#unread();
     this.#real.rings.clear();
     const ends = requests.some(({ verb }) => verb === "retain") ? await this.#promises.ends() : undefined;
-    const forgotten = requests.map((request) => this.#isForgotten(request));
     const expected: Outcome[] = [];
     for (const request of requests) expected.push(await ask(this.#model, this.#forModel(request)));
     const outcomes = await Promise.all(requests.map((request) => this.#askStore(request)));
     for (const [i, request] of requests.entries()) {
       const [outcome, model] = [outcomes[i] as Outcome, expected[i] as Outcome];
       this.#story.push(`  ${request.verb} ${textOf(request.args)}\n      -> ${textOf(outcome)}`);
-      compare(request, outcome, model, { forgotten: forgotten[i] === true, atOnce: requests.length > 1 });
+      compare(request, outcome, model, { atOnce: requests.length > 1 });
       this.#figures.outcome(request, outcome);
       this.#promises.note(request, outcome);
       this.#noteSeen(request, outcome);
@@ -196,13 +191,6 @@ export class World {
     const [{ after, ...query }] = request.args;
     const same = (one: Bookmark) => one.key === after && textOf(one.query) === textOf(query);
     return { verb: "listMessages", args: [{ ...query, after: this.bookmarks.find(same)?.modelKey }] };
-  }
-
-  /** A lease's record is kept for an hour after its end, so that a late ModifyLease can name what was lost. */
-  #isForgotten(request: Request): boolean {
-    if (request.verb !== "giveBack") return false;
-    const lease = this.#model.mail.leases.get(request.args[1]);
-    return lease !== undefined && lease.until + HOUR < this.#latest;
   }
 
   #learn(request: Request, outcome: Outcome, model: Outcome): void {
