@@ -125,6 +125,13 @@ export interface ReceiptPage extends Page<Receipt> {
   readonly deadCount: number;
 }
 
+export interface Space {
+  /** With its journal. */
+  readonly databaseBytes: number;
+  /** Left on its disk; undefined: the store can't know. */
+  readonly freeBytes: number | undefined;
+}
+
 export interface Store {
   /** One transaction, one outcome an item, in order; a refused item leaves no trace and fails only itself. */
   send(messages: readonly NewMessage[]): Promise<readonly (Sent | BusError)[]>;
@@ -158,6 +165,8 @@ export interface Store {
   retain(): Promise<boolean>;
   /** undefined: no token in force has this hash. A revoked one is gone within a second. */
   findToken(hash: Uint8Array): Promise<TokenRecord | undefined>;
+  /** How much the mail takes, and how much there is. */
+  space(): Promise<Space>;
   /** Throws unless mail can be read and written right now. */
   check(): Promise<void>;
   /** Waits for what is under way, then closes; later calls fail. */

@@ -11,6 +11,7 @@ import { Housekeeping } from "../housekeeping.ts";
 import { newMessageId } from "../message-id.ts";
 import { openStore } from "../store/open-store.ts";
 import { Admission } from "./admission.ts";
+import { DiskWatch } from "./disk-watch.ts";
 import { malformedAnswer, toWireError } from "./error-answer.ts";
 import { Health } from "./health.ts";
 import { createHttpDoor } from "./http-door.ts";
@@ -97,6 +98,8 @@ export async function startServer(settings: Settings, log: Logger): Promise<Runn
   if (open) log.warn("no token is set: everyone on this machine may act as any agent");
 
   housekeeping.start();
+  const diskWatch = new DiskWatch(store, log);
+  diskWatch.start();
 
   let closing: Promise<void> | undefined;
   const close = async () => {
@@ -106,6 +109,7 @@ export async function startServer(settings: Settings, log: Logger): Promise<Runn
     admission.drain();
     doorbell.drain();
     await server.close(GRACE_MS);
+    diskWatch.stop();
     await housekeeping.stop();
     await store.close();
     log.info("agentbus stopped");

@@ -124,6 +124,23 @@ describe.skipIf(!CAN_MOUNT)("a bus on a full disk", () => {
   });
 });
 
+describe.skipIf(!CAN_MOUNT)("a bus on a disk that gets full", () => {
+  test("says so in its log while there is still room", { timeout: 30_000 }, async () => {
+    const { folder } = smallDisk(40 * MB);
+    const bus = await spawnBus({}, { folder });
+    await expect.poll(() => bus.log()).toMatch(/"databaseBytes":\d+,"freeBytes":\d+,.*the disk gets full: make room/);
+    await bus.stop();
+  });
+
+  test("says nothing of the kind on a large one", { timeout: 30_000 }, async () => {
+    const { folder } = smallDisk(400 * MB);
+    const bus = await spawnBus({}, { folder });
+    await bus.ok("Send", { from: "ann", to: "bob", subject: "s", body: "b" });
+    await bus.stop();
+    expect(bus.log()).not.toContain("gets full");
+  });
+});
+
 describe.skipIf(!CAN_MOUNT)("a bus on a disk that is read-only", () => {
   test("does not start, and says which file and what to look at", { timeout: 30_000 }, async () => {
     const disk = smallDisk(40 * MB);

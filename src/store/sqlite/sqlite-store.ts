@@ -2,7 +2,8 @@
  * The Store on one SQLite file: writes go in groups to a thread of their own, reads are short and run here. It knows the
  * verbs, not their SQL.
  */
-import { resolve } from "node:path";
+import { stat, statfs } from "node:fs/promises";
+import { dirname, resolve } from "node:path";
 import { BusError, type Refusal } from "../../errors.ts";
 import { type Agent, ALL, type MessageView } from "../../message.ts";
 import type {
@@ -13,6 +14,7 @@ import type {
   Pull,
   Pulled,
   ReceiptPage,
+  Space,
   Redriven,
   Sent,
   Store,
@@ -218,6 +220,13 @@ class SqliteStore implements Store {
 
   async findToken(hash: Uint8Array): Promise<TokenRecord | undefined> {
     return this.#read(() => this.#tokens.find(hash));
+  }
+
+  async space(): Promise<Space> {
+    const path = this.#db.name;
+    const { bavail, bsize } = await statfs(dirname(path));
+    const sizes = await Promise.all([path, `${path}-wal`].map((file) => stat(file)));
+    return { databaseBytes: sizes.reduce((sum, { size }) => sum + size, 0), freeBytes: bavail * bsize };
   }
 
   async check(): Promise<void> {

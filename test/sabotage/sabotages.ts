@@ -1,0 +1,197 @@
+/**
+ * One broken line for each promise of docs/guarantees.md, and the test that must fail with it. The lines are those of the
+ * built package, so that whoever changes one is told to look here.
+ */
+
+export interface Sabotage {
+  /** What is broken, in a few words. */
+  readonly name: string;
+  /** Under dist/. */
+  readonly file: string;
+  readonly from: string;
+  readonly to: string;
+  /** A file under test/, without its ending. */
+  readonly test: string;
+}
+
+const OPEN = "store/sqlite/open-database.js";
+const WRITER = "store/sqlite/writer-thread.js";
+const LEASING = "store/sqlite/leasing.js";
+
+const NORMAL = { file: OPEN, from: "!== FULL)", to: '!== FULL && !db.pragma("synchronous = normal"))' };
+/** The same, past the assertion that would not let the bus start. */
+const NOT_SYNCED = { ...NORMAL, from: 'db.pragma("foreign_keys = on");', to: 'db.pragma("synchronous = normal");' };
+
+export const SABOTAGES: readonly Sabotage[] = [
+  { name: "synchronous = normal", ...NOT_SYNCED, test: "durability/sync-before-answer" },
+  { name: "synchronous = normal", ...NOT_SYNCED, test: "reliability/power-loss" },
+  { name: "synchronous = normal", ...NOT_SYNCED, test: "reliability/io-errors" },
+  {
+    name: "an answer before its commit",
+    file: WRITER,
+    from: "        commit.run();",
+    to: "        setTimeout(() => db.inTransaction && commit.run(), 3);",
+    test: "reliability/kill",
+  },
+  {
+    name: "a request_id that is not looked up",
+    file: "store/sqlite/send.js",
+    from: "if (key === undefined)\n            return undefined;",
+    to: "return undefined;",
+    test: "reliability/lost-responses",
+  },
+  {
+    name: "a lost answer's lease given back under its repeat",
+    file: "server/leased-answers.js",
+    from: "if (group.pulls > 0)",
+    to: "if (false)",
+    test: "reliability/lost-responses",
+  },
+  {
+    name: "a checkpoint that counts what a failed sync left",
+    file: "store/sqlite/checkpoints.js",
+    from: "writeSync(this.#sharedMemory, Buffer.alloc(4), 0, 4, COPIED_AT);",
+    to: "",
+    test: "reliability/power-loss-failed-sync",
+  },
+  {
+    name: "a WAL of a failed sync believed at the next start",
+    file: "store/sqlite/settle.js",
+    from: "        rewrite(",
+    to: "        void (",
+    test: "reliability/power-loss-failed-sync",
+  },
+  {
+    name: "a failed checkpoint passed over",
+    file: "store/sqlite/checkpoints.js",
+    from: "this.#failure = error;",
+    to: "",
+    test: "reliability/io-errors",
+  },
+  {
+    name: "the ballast kept on a full disk",
+    file: WRITER,
+    from: "    ballast.giveUp(now);",
+    to: "",
+    test: "reliability/io-errors-full-disk",
+  },
+  {
+    name: "no lease check in Ack",
+    file: LEASING,
+    from: "(leaseId !== undefined && row.lease !== leaseId)",
+    to: "false",
+    test: "reliability/zombies",
+  },
+  {
+    name: "a give-back of what another holds",
+    file: LEASING,
+    from: "const holds = (row) => row.lease === leaseId && ",
+    to: "const holds = (row) => ",
+    test: "reliability/zombies",
+  },
+  {
+    name: "a ttl that ends a running lease",
+    file: "store/sqlite/delivery-state.js",
+    from: "Math.max(row.expire_at, row.lease_until)",
+    to: "row.expire_at",
+    test: "reliability/model",
+  },
+  {
+    name: "a give-back that costs an attempt",
+    file: LEASING,
+    from: "lease_ms = 0, attempts = attempts - 1 where",
+    to: "lease_ms = 0 where",
+    test: "reliability/model",
+  },
+  {
+    name: "retention that forgets deliveries still waiting",
+    file: "store/sqlite/retention.js",
+    from: "(d.state = 1 or coalesce(d.read_at, d.dead_at) > :cutoff)",
+    to: "(d.state <> 1 and coalesce(d.read_at, d.dead_at) > :cutoff)",
+    test: "reliability/model",
+  },
+  {
+    name: "a lease as long as the clock was set back",
+    file: WRITER,
+    from: "mendTimes(db, openedAt);",
+    to: "",
+    test: "reliability/clock",
+  },
+  {
+    name: "a wall clock that runs backwards",
+    file: "clock.js",
+    from: "Math.max(wall(), last + (at - then))",
+    to: "wall()",
+    test: "reliability/clock",
+  },
+  {
+    name: "a backup without the WAL",
+    file: "store/backup-store.js",
+    from: 'db.prepare("vacuum into ?").run(partial);',
+    to: 'process.getBuiltinModule("node:fs").copyFileSync(source, partial);',
+    test: "reliability/restore",
+  },
+  {
+    name: "a migration that drops mail that was read",
+    file: "store/sqlite/migrate.js",
+    from: "            db.exec(sql);",
+    to: '            db.exec(sql); if (version === 3) db.exec("delete from deliveries where state = 3");',
+    test: "reliability/upgrade",
+  },
+  {
+    name: "a migration in many transactions",
+    file: "store/sqlite/migrate.js",
+    from: "            db.exec(sql);",
+    to: '            db.exec("commit"); db.exec(sql); db.exec("begin immediate");',
+    test: "reliability/upgrade-kill",
+  },
+  {
+    name: "invalid UTF-8 replaced instead of refused, and taken",
+    file: "server/rpc-door.js",
+    from: 'new TextDecoder("utf-8", { fatal: true })',
+    to: '{ decode: () => { throw new Error("broken") } }',
+    test: "reliability/fuzz",
+  },
+  {
+    name: "an error of a connection that nobody listens to",
+    file: "server/one-port.js",
+    from: 'socket.on("error", drop);',
+    to: "",
+    test: "wire/hostile-bytes",
+  },
+  {
+    name: "each call remembered for ever",
+    file: "server/http-door.js",
+    from: "        const began = performance.now();",
+    to: "        const began = performance.now(); (globalThis.calls ??= []).push(Buffer.alloc(20_000, 1));",
+    test: "reliability/soak",
+  },
+  {
+    name: "mail that a caller who hung up does not get back",
+    file: "server/leased-answers.js",
+    from: "if (lost.length > 0)",
+    to: "if (false)",
+    test: "wire/compat",
+  },
+  {
+    name: "a quota of eleven",
+    file: "rate-limit.js",
+    from: "nth + limit.windowMs - now",
+    to: "nth + limit.windowMs / 2 - now",
+    test: "store/sqlite",
+  },
+  {
+    name: "an ack before the print",
+    file: "cli/inbox.js",
+    from: "    const answer = await pull(bus, agent, options);",
+    to: "    const answer = await pull(bus, agent, options); await ackPrinted(bus, agent, answer);",
+    test: "cli/inbox",
+  },
+  {
+    name: "Sends taken on a full disk after all",
+    file: WRITER,
+    from: "done: ballast.held ? verbs.send",
+    to: "done: true ? verbs.send",
+    test: "store/sqlite-full-disk",
+  },
+];
