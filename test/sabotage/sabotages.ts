@@ -36,8 +36,8 @@ export const SABOTAGES: readonly Sabotage[] = [
   {
     name: "a request_id that is not looked up",
     file: "store/sqlite/send.js",
-    from: "if (key === undefined)\n            return undefined;",
-    to: "return undefined;",
+    from: "        const sender = this.#agents.find(message.sender);",
+    to: "        message = { ...message, key: undefined }; const sender = this.#agents.find(message.sender);",
     test: "reliability/lost-responses",
   },
   {

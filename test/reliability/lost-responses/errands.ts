@@ -5,6 +5,8 @@ import type { Chance } from "../../wire/seeded-chance.ts";
 /** Far longer than the way from a lease to its ack, however many answers are lost. */
 export const LEASE_SECONDS = 15;
 const MOST = 8;
+/** None is expected: so many are no accident, and waiting for the end of them would be for ever. */
+const MOST_REFUSED = 100;
 
 /** One message handed out in an answer that arrived. */
 export interface Handed {
@@ -87,6 +89,7 @@ export class Caller {
       this.#errands.refused.push(
         `${method} ${JSON.stringify(request)}: ${answer.status} ${JSON.stringify(answer.body)}`,
       );
+      if (this.#errands.refused.length > MOST_REFUSED) throw new Error(this.#errands.refused[0]);
     }
   }
 }
