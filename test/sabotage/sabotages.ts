@@ -146,10 +146,10 @@ export const SABOTAGES: readonly Sabotage[] = [
     test: "reliability/upgrade-kill",
   },
   {
-    name: "invalid UTF-8 replaced instead of refused, and taken",
-    file: "server/rpc-door.js",
-    from: 'new TextDecoder("utf-8", { fatal: true })',
-    to: '{ decode: () => { throw new Error("broken") } }',
+    name: "a header read in a way that HTTP/2 does not have",
+    file: "server/one-port.js",
+    from: "const value = request.headers[name];",
+    to: "const value = request.headersDistinct[name];",
     test: "reliability/fuzz",
   },
   {
@@ -193,5 +193,33 @@ export const SABOTAGES: readonly Sabotage[] = [
     from: "done: ballast.held ? verbs.send",
     to: "done: true ? verbs.send",
     test: "store/sqlite-full-disk",
+  },
+  {
+    name: "a Send that rings for nobody",
+    file: "server/start-server.js",
+    from: "doorbell.ring(inbox)",
+    to: "undefined",
+    test: "wire/long-poll",
+  },
+  {
+    name: "a backup that replaces what is there",
+    file: "store/backup-store.js",
+    from: "if (existsSync(target))",
+    to: "if (false)",
+    test: "store/sqlite-backup",
+  },
+  {
+    name: "a header read in a way that HTTP/2 does not have",
+    file: "server/one-port.js",
+    from: "const value = request.headers[name];",
+    to: "const value = request.headersDistinct[name];",
+    test: "wire/mutation-fuzz",
+  },
+  {
+    name: "a database of a newer agentbus opened",
+    file: "store/sqlite/migrate.js",
+    from: "if (found > all.length)",
+    to: "if (false)",
+    test: "store/sqlite-file",
   },
 ];
