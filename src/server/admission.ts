@@ -12,7 +12,6 @@ import { isLoopback } from "./loopback.ts";
 export type HeaderOf = (name: string) => string | undefined;
 
 const RETRY_WHEN_DRAINING_MS = 1000;
-const RETRY_WHEN_BUSY_MS = 1000;
 /** Wrong tokens from one address within a window before the answer is to wait. */
 const FAILURES = 20;
 const FAILURES_WINDOW_S = 60;
@@ -23,9 +22,8 @@ export interface AdmissionOptions {
   /** The shared token, or none, is not enough. */
   readonly requireAgentTokens: boolean;
   readonly findToken: (hash: Uint8Array) => Promise<TokenRecord | undefined>;
-  /** Calls worked on right now, besides pulls that wait, and how many there may be. */
-  readonly load: () => number;
-  readonly maxLoad: number;
+  /** Throws BUSY when there is no room for another call: told before its body is read. */
+  readonly requireRoom: () => void;
   /** A wrong token came from this address for the first time within a window. */
   readonly suspicious: (address: string) => void;
 }
@@ -52,13 +50,7 @@ export class Admission {
   /** Who speaks. Throws TOKEN_MISSING, TOKEN_INVALID, RATE_LIMITED, FOREIGN_ORIGIN, BUSY, DRAINING. */
   async admit(header: HeaderOf, address: string): Promise<Principal> {
     const given = header("x-bus-token") || bearerOf(header("authorization"));
-    if (this.#options.load() > this.#options.maxLoad) {
-      throw new BusError({
-        reason: "BUSY",
-        advice: `this bus works on ${this.#options.maxLoad} calls already; repeat in a moment, with the same request_id`,
-        retryAfterMs: RETRY_WHEN_BUSY_MS,
-      });
-    }
+    this.#options.requireRoom();
     const principal = given ? await this.#bearing(given, address) : this.#bare();
     if (this.#open) this.#admitLocal(header);
     if (this.#draining) {
