@@ -49,7 +49,7 @@ export class Admission {
 
   /** Who speaks. Throws TOKEN_MISSING, TOKEN_INVALID, RATE_LIMITED, FOREIGN_ORIGIN, BUSY, DRAINING. */
   async admit(header: HeaderOf, address: string): Promise<Principal> {
-    const given = header("x-bus-token") || bearerOf(header("authorization"));
+    const given = tokenIn(header);
     this.#options.requireRoom();
     const principal = given ? await this.#bearing(given, address) : this.#bare();
     if (this.#open) this.#admitLocal(header);
@@ -63,20 +63,30 @@ export class Admission {
     return principal;
   }
 
+  /** Throws TOKEN_INVALID when the token of a caller who was let in has been revoked meanwhile: for calls that last. */
+  async confirm(header: HeaderOf): Promise<void> {
+    const given = tokenIn(header);
+    if (given && (await this.#principalOf(given)) === undefined) throw this.#invalid();
+  }
+
   async #bearing(given: string, address: string): Promise<Principal> {
+    const principal = await this.#principalOf(given);
+    if (principal === undefined) throw await this.#wrong(address);
+    return principal;
+  }
+
+  /** undefined: nobody's token. */
+  async #principalOf(given: string): Promise<Principal | undefined> {
     const hash = hashToken(given);
     // Hashes have one length, whatever was sent: the comparison tells nothing by its time.
     if (this.#shared !== undefined && timingSafeEqual(hash, this.#shared)) {
-      if (!this.#options.requireAgentTokens) return ANYONE;
-    } else {
-      // Looked up by its hash: what the time of that look-up tells is of no use to find the token.
-      const record = await this.#options.findToken(hash);
-      if (record !== undefined) {
-        const { id: tokenId, agent } = record;
-        return agent === undefined ? { kind: "admin", tokenId } : { kind: "agent", tokenId, agent };
-      }
+      return this.#options.requireAgentTokens ? undefined : ANYONE;
     }
-    throw await this.#wrong(address);
+    // Looked up by its hash: what the time of that look-up tells is of no use to find the token.
+    const record = await this.#options.findToken(hash);
+    if (record === undefined) return undefined;
+    const { id: tokenId, agent } = record;
+    return agent === undefined ? { kind: "admin", tokenId } : { kind: "agent", tokenId, agent };
   }
 
   #bare(): Principal {
@@ -100,6 +110,10 @@ export class Admission {
         quota: { subject: "address", description: `wrong tokens: ${FAILURES} in ${FAILURES_WINDOW_S} s` },
       });
     }
+    return this.#invalid();
+  }
+
+  #invalid(): BusError {
     return new BusError({
       reason: "TOKEN_INVALID",
       advice: this.#options.requireAgentTokens
@@ -123,8 +137,9 @@ export class Admission {
   }
 }
 
-function bearerOf(authorization: string | undefined): string | undefined {
-  return /^bearer +(\S+) *$/i.exec(authorization ?? "")?.[1];
+/** "" or undefined: none. */
+function tokenIn(header: HeaderOf): string | undefined {
+  return header("x-bus-token") || /^bearer +(\S+) *$/i.exec(header("authorization") ?? "")?.[1];
 }
 
 function hostnameOf(host: string): string {

@@ -166,7 +166,8 @@ function principalOf(context: HandlerContext): Principal {
 }
 
 function callerOf(context: HandlerContext): Caller {
-  return { gone: context.signal, timeLeftMs: context.timeoutMs() };
+  const { stillAdmitted } = context.values.get(callKey) ?? {};
+  return { gone: context.signal, timeLeftMs: context.timeoutMs(), ...(stillAdmitted && { stillAdmitted }) };
 }
 
 function traceOf(context: HandlerContext): string | undefined {

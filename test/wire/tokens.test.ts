@@ -1,6 +1,7 @@
 /**
  * Who is let in, at every door: which tokens count and from when to when, and how guessing is slowed down.
  */
+import { setTimeout as sleep } from "node:timers/promises";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { describe, expect, test } from "vitest";
 import { MessageBus } from "#gen/agentbus/v1/message_bus_pb.js";
@@ -116,6 +117,39 @@ describe("a token made by the command", () => {
     await tokenCommand(bus, "revoke", admin.id);
     await expect.poll(() => toldTo(bus, admin.token), { timeout: EFFECT_MS }).toBe("401 TOKEN_INVALID");
     expect(await toldTo(bus, "shared")).toBe("200");
+  });
+});
+
+describe("a pull that waits", () => {
+  test("hands out nothing once its token is revoked, at either door, and what came meanwhile stays unread", async () => {
+    const bus = await startBus({ token: "shared" });
+    const { token, id } = await tokenCommand(bus, "create", "--agent", "jack");
+    const headers = { "x-bus-token": token };
+    const asked = JSON.stringify({ agent: "jack", waitSeconds: 20, markRead: true });
+    const waits: readonly Call[] = [
+      callIn("connect json", "PullInbox", asked),
+      { path: "/api/inbox/jack?wait_seconds=20&mark_read=true", method: "GET" },
+    ];
+    const wait = async (call: Call) => {
+      const { status, body } = await overHttp1(bus.port)({ ...call, headers: { ...call.headers, ...headers } });
+      const { messages, message } = JSON.parse(body.toString());
+      return [status, messages?.length ?? message];
+    };
+    const unread = async () => (await bus.ok("PullInbox", { agent: "jack" })).messages.length;
+    for (const call of waits) {
+      const waiting = wait(call);
+      await sleep(100);
+      await bus.ok("Send", { from: "joe", to: "jack", body: "in time" });
+      expect(await waiting, call.path).toEqual([200, 1]);
+      await expect.poll(unread).toBe(0);
+    }
+    const waiting = waits.map(wait);
+    await sleep(100);
+    await tokenCommand(bus, "revoke", id);
+    await bus.ok("Send", { from: "joe", to: "jack", body: "too late" });
+    const refused = [401, expect.stringMatching(/^TOKEN_INVALID: /)];
+    expect(await Promise.all(waiting)).toEqual([refused, refused]);
+    expect(await unread()).toBe(1);
   });
 });
 
