@@ -102,6 +102,7 @@ export class Bus {
         // What is leased now comes back without a ring when its lease runs out.
         const due = pulled.dueAt === undefined ? left : Math.max(1, pulled.dueAt - this.#clock());
         if ((await listener.wait(Math.min(left, due), caller.gone)) === "draining") return pulled;
+        await caller.stillAdmitted?.();
       }
     } finally {
       listener.close();

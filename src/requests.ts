@@ -45,6 +45,8 @@ export interface Caller {
   readonly gone: AbortSignal;
   /** Milliseconds until the caller's own deadline; undefined: none. */
   readonly timeLeftMs?: number | undefined;
+  /** Asked after a wait, before anything is handed out. Throws when the caller would not be let in any more. */
+  readonly stillAdmitted?: () => Promise<void>;
 }
 
 export interface PullAnswer {

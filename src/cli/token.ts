@@ -5,6 +5,7 @@ import { checkRequest } from "../request-rules.ts";
 import type { TokenBook } from "../store/token-book.ts";
 import type { TokenRecord } from "../token.ts";
 import { alignColumns } from "./align-columns.ts";
+import { tellAct } from "./audit.ts";
 import { EXIT } from "./exit-codes.ts";
 import { Failure, usageFailure } from "./failure.ts";
 import { type CommonOptions, settingsCommand, settle } from "./setting-options.ts";
@@ -61,9 +62,12 @@ async function createToken(options: CreateOptions, command: Command): Promise<vo
   if (agent !== undefined) checkRequest("RegisterAgent", { agent }, { maxBodyBytes: 0 });
   const name = agent === undefined ? undefined : foldName(agent);
   const { token, record } = await withBook(command, (book) => book.create(name));
-  if (options.json) return writeDocument({ token, ...documentOf(record) });
-  await writeOut(`${token}\n`);
-  say(`token ${record.id} for ${name ?? "admins"}; it is not shown again`);
+  // It exists, whether or not it can be shown.
+  tellAct(
+    { audit: "TokenCreate", tokenId: record.id, agent: name ?? null },
+    `token ${record.id} for ${name ?? "admins"}; it is not shown again`,
+  );
+  await (options.json ? writeDocument({ token, ...documentOf(record) }) : writeOut(`${token}\n`));
 }
 
 async function listTokens(options: CommonOptions, command: Command): Promise<void> {
@@ -85,10 +89,15 @@ async function listTokens(options: CommonOptions, command: Command): Promise<voi
 }
 
 async function revokeToken(id: string, options: CommonOptions, command: Command): Promise<void> {
-  if (!(await withBook(command, (book) => book.revoke(id)))) {
+  const record = await withBook(command, (book) =>
+    book.revoke(id) ? book.list().find((one) => one.id === id) : undefined,
+  );
+  if (record === undefined) {
     const message = `there is no token ${id}; agentbus token list names them`;
     throw new Failure(EXIT.refused, { code: "not_found", reason: "LOCAL", message, field: "" });
   }
+  const { agent = null } = record;
+  tellAct({ audit: "TokenRevoke", tokenId: id, agent }, `token ${id} of ${agent ?? "admins"} is revoked`);
   if (options.json) return writeDocument({ id, revoked: true });
   await writeOut(`${id}: revoked\n`);
 }

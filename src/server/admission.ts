@@ -12,7 +12,6 @@ import { isLoopback } from "./loopback.ts";
 export type HeaderOf = (name: string) => string | undefined;
 
 const RETRY_WHEN_DRAINING_MS = 1000;
-const RETRY_WHEN_BUSY_MS = 1000;
 /** Wrong tokens from one address within a window before the answer is to wait. */
 const FAILURES = 20;
 const FAILURES_WINDOW_S = 60;
@@ -23,9 +22,8 @@ export interface AdmissionOptions {
   /** The shared token, or none, is not enough. */
   readonly requireAgentTokens: boolean;
   readonly findToken: (hash: Uint8Array) => Promise<TokenRecord | undefined>;
-  /** Calls worked on right now, besides pulls that wait, and how many there may be. */
-  readonly load: () => number;
-  readonly maxLoad: number;
+  /** Throws BUSY when there is no room for another call: told before its body is read. */
+  readonly requireRoom: () => void;
   /** A wrong token came from this address for the first time within a window. */
   readonly suspicious: (address: string) => void;
 }
@@ -33,12 +31,15 @@ export interface AdmissionOptions {
 export class Admission {
   readonly #options: AdmissionOptions;
   readonly #shared: Uint8Array | undefined;
+  /** No call needs a token. */
+  readonly #open: boolean;
   readonly #failures = new RateLimiterMemory({ points: FAILURES, duration: FAILURES_WINDOW_S });
   #draining = false;
 
   constructor(options: AdmissionOptions) {
     this.#options = options;
     this.#shared = options.token === undefined ? undefined : hashToken(options.token);
+    this.#open = options.token === undefined && !options.requireAgentTokens;
   }
 
   /** From now on everything new is refused: the node shuts down. */
@@ -48,16 +49,10 @@ export class Admission {
 
   /** Who speaks. Throws TOKEN_MISSING, TOKEN_INVALID, RATE_LIMITED, FOREIGN_ORIGIN, BUSY, DRAINING. */
   async admit(header: HeaderOf, address: string): Promise<Principal> {
-    const given = header("x-bus-token") || bearerOf(header("authorization"));
-    if (this.#options.load() > this.#options.maxLoad) {
-      throw new BusError({
-        reason: "BUSY",
-        advice: `this bus works on ${this.#options.maxLoad} calls already; repeat in a moment, with the same request_id`,
-        retryAfterMs: RETRY_WHEN_BUSY_MS,
-      });
-    }
+    const given = tokenIn(header);
+    this.#options.requireRoom();
     const principal = given ? await this.#bearing(given, address) : this.#bare();
-    if (this.#shared === undefined) this.#admitLocal(header);
+    if (this.#open) this.#admitLocal(header);
     if (this.#draining) {
       throw new BusError({
         reason: "DRAINING",
@@ -68,24 +63,34 @@ export class Admission {
     return principal;
   }
 
+  /** Throws TOKEN_INVALID when the token of a caller who was let in has been revoked meanwhile: for calls that last. */
+  async confirm(header: HeaderOf): Promise<void> {
+    const given = tokenIn(header);
+    if (given && (await this.#principalOf(given)) === undefined) throw this.#invalid();
+  }
+
   async #bearing(given: string, address: string): Promise<Principal> {
+    const principal = await this.#principalOf(given);
+    if (principal === undefined) throw await this.#wrong(address);
+    return principal;
+  }
+
+  /** undefined: nobody's token. */
+  async #principalOf(given: string): Promise<Principal | undefined> {
     const hash = hashToken(given);
     // Hashes have one length, whatever was sent: the comparison tells nothing by its time.
     if (this.#shared !== undefined && timingSafeEqual(hash, this.#shared)) {
-      if (!this.#options.requireAgentTokens) return ANYONE;
-    } else {
-      // Looked up by its hash: what the time of that look-up tells is of no use to find the token.
-      const record = await this.#options.findToken(hash);
-      if (record !== undefined) {
-        const { id: tokenId, agent } = record;
-        return agent === undefined ? { kind: "admin", tokenId } : { kind: "agent", tokenId, agent };
-      }
+      return this.#options.requireAgentTokens ? undefined : ANYONE;
     }
-    throw await this.#wrong(address);
+    // Looked up by its hash: what the time of that look-up tells is of no use to find the token.
+    const record = await this.#options.findToken(hash);
+    if (record === undefined) return undefined;
+    const { id: tokenId, agent } = record;
+    return agent === undefined ? { kind: "admin", tokenId } : { kind: "agent", tokenId, agent };
   }
 
   #bare(): Principal {
-    if (this.#shared === undefined && !this.#options.requireAgentTokens) return ANYONE;
+    if (this.#open) return ANYONE;
     throw new BusError({
       reason: "TOKEN_MISSING",
       advice: "this bus wants a token: send it as the header X-Bus-Token, or as Authorization: Bearer",
@@ -105,6 +110,10 @@ export class Admission {
         quota: { subject: "address", description: `wrong tokens: ${FAILURES} in ${FAILURES_WINDOW_S} s` },
       });
     }
+    return this.#invalid();
+  }
+
+  #invalid(): BusError {
     return new BusError({
       reason: "TOKEN_INVALID",
       advice: this.#options.requireAgentTokens
@@ -128,8 +137,9 @@ export class Admission {
   }
 }
 
-function bearerOf(authorization: string | undefined): string | undefined {
-  return /^bearer +(\S+) *$/i.exec(authorization ?? "")?.[1];
+/** "" or undefined: none. */
+function tokenIn(header: HeaderOf): string | undefined {
+  return header("x-bus-token") || /^bearer +(\S+) *$/i.exec(header("authorization") ?? "")?.[1];
 }
 
 function hostnameOf(host: string): string {

@@ -39,11 +39,17 @@ export async function compatSend(
   writeAnswer(response, jsonAnswer(200, encode(SendResponseSchema, wireSent(sent))));
 }
 
-/** `agent` and `query` as they stand in the URL, decoded. */
+/** An inbox as the URL names it, decoded. */
+interface AskedInbox {
+  readonly agent: string;
+  readonly query: URLSearchParams;
+  readonly stillAdmitted: () => Promise<void>;
+}
+
 export async function compatInbox(
   { bus, answers, load, log }: MethodParts,
   who: Principal,
-  { agent, query }: { agent: string; query: URLSearchParams },
+  { agent, query, stillAdmitted }: AskedInbox,
   response: HttpResponse,
 ): Promise<void> {
   const gone = new AbortController();
@@ -56,7 +62,7 @@ export async function compatInbox(
   const pulled = await answers.run({
     agent,
     requestId: pull.requestId,
-    pull: () => load.during(() => bus.pullInbox(who, pull, { gone: gone.signal }, HOLD_MS)),
+    pull: () => load.during(() => bus.pullInbox(who, pull, { gone: gone.signal, stillAdmitted }, HOLD_MS)),
     answered: handed,
     giveBack: (leaseIds) => giveBackLost({ bus, log }, who, agent, leaseIds),
   });

@@ -47,7 +47,8 @@ export function createHttpDoor({ methods, rpc, admission, health, log }: HttpDoo
       requireMethod(request, "GET", "HEAD");
       return writeAnswer(response, path === "/healthz" ? health.alive() : await health.ready());
     }
-    const who = await admission.admit((name) => headerOf(request, name), request.socket.remoteAddress ?? "");
+    const header = (name: string) => headerOf(request, name);
+    const who = await admission.admit(header, request.socket.remoteAddress ?? "");
     if (path === "/api/send") {
       requireMethod(request, "POST");
       return compatSend(methods, who, request, response);
@@ -55,7 +56,8 @@ export function createHttpDoor({ methods, rpc, admission, health, log }: HttpDoo
     const [, encoded] = /^\/api\/inbox\/([^/]+)$/.exec(path) ?? [];
     if (encoded !== undefined) {
       requireMethod(request, "GET");
-      return compatInbox(methods, who, { agent: decode(encoded), query: url.searchParams }, response);
+      const stillAdmitted = () => admission.confirm(header);
+      return compatInbox(methods, who, { agent: decode(encoded), query: url.searchParams, stillAdmitted }, response);
     }
     throw new HttpError(404, {
       reason: "UNIMPLEMENTED",

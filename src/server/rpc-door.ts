@@ -29,6 +29,8 @@ import { readBody } from "./read-body.ts";
 /** One call under way: what connect-es doesn't tell, and a handler may want to know. */
 export interface Call {
   readonly header: HeaderOf;
+  /** As admission confirms it: for a call that lasts. */
+  readonly stillAdmitted: () => Promise<void>;
   /** The caller's, as the connection has it. */
   readonly address: string;
   /** Set by the gate that admits the call. */
@@ -65,9 +67,11 @@ export interface RpcDoorOptions {
 export class RpcDoor {
   readonly #handlers = new Map<string, UniversalHandler>();
   readonly #toWireError: RpcDoorOptions["toWireError"];
+  readonly #admission: Admission;
 
   constructor({ routes, admission, toWireError }: RpcDoorOptions) {
     this.#toWireError = toWireError;
+    this.#admission = admission;
     const options: ConnectRouterOptions = {
       acceptCompression: [compressionGzip, compressionBrotli].map(refusingMany),
       readMaxBytes: MAX_REQUEST_BYTES,
@@ -105,6 +109,7 @@ export class RpcDoor {
     const address = request.socket.remoteAddress ?? "";
     const first: Call = {
       header,
+      stillAdmitted: () => this.#admission.confirm(header),
       address,
       principal: undefined,
       answered,

@@ -90,7 +90,15 @@ export function messageBusMethods({ bus, answers, load, log }: MethodParts): Met
       return { agents: agents.map(wireAgent), nextPageToken };
     },
     async redriveDeadLetters(request, context) {
-      const { redrivenCount, unknown } = await bus.redriveDeadLetters(principalOf(context), request);
+      const by = principalOf(context);
+      const { redrivenCount, unknown } = await bus.redriveDeadLetters(by, request);
+      // With an agent's token it is the inbox's own agent.
+      if (by.kind !== "agent") {
+        log.info(
+          { audit: "RedriveDeadLetters", by, agent: request.agent, redrivenCount },
+          "dead letters were redriven",
+        );
+      }
       return { redrivenCount, unknownMessageIds: [...unknown] };
     },
     async listMessages({ sinceTime, untilTime, box, ...request }, context) {
@@ -158,7 +166,8 @@ function principalOf(context: HandlerContext): Principal {
 }
 
 function callerOf(context: HandlerContext): Caller {
-  return { gone: context.signal, timeLeftMs: context.timeoutMs() };
+  const { stillAdmitted } = context.values.get(callKey) ?? {};
+  return { gone: context.signal, timeLeftMs: context.timeoutMs(), ...(stillAdmitted && { stillAdmitted }) };
 }
 
 function traceOf(context: HandlerContext): string | undefined {

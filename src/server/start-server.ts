@@ -55,13 +55,12 @@ export async function startServer(settings: Settings, log: Logger): Promise<Runn
   const newId = () => newMessageId(clock());
   const housekeeping = new Housekeeping(store, (err, chore) => log.error({ err, chore }, "a chore failed"));
   const bus = new Bus({ store, doorbell, clock, newId, limits: settings });
-  const load = new Load();
+  const load = new Load(settings.maxCalls, () => doorbell.waiting);
   const admission = new Admission({
     token: settings.token,
     requireAgentTokens: settings.requireAgentTokens,
     findToken: (hash) => store.findToken(hash),
-    load: () => load.calls - doorbell.waiting,
-    maxLoad: settings.maxCalls,
+    requireRoom: () => load.requireRoom(),
     suspicious: (address) => log.warn({ address }, "a wrong token came"),
   });
   const health = new Health(store);

@@ -18,14 +18,17 @@ export interface TlsMaterial {
 /** How often the files are looked at: no watching by the kernel, for certificates are often links that are switched. */
 const LOOK_EVERY_MS = 2000;
 
-/** Throws an Error that names the file when they can't be read or don't belong together. */
+/** Throws an Error that names flag and file when they can't be read or don't belong together. */
 export function readTls({ cert, key }: TlsFiles): TlsMaterial {
-  const material = { cert: read(cert), key: read(key) };
+  const material = { cert: read("--tls-cert", cert), key: read("--tls-key", key) };
   try {
     createSecureContext(material);
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
-    throw new Error(`--tls-cert ${cert} and --tls-key ${key} can't be used together: ${why}`, { cause });
+    throw new Error(
+      `--tls-cert ${cert} and --tls-key ${key} can't be used together: ${why}; give a certificate in PEM and the key it was made with`,
+      { cause },
+    );
   }
   return material;
 }
@@ -50,10 +53,11 @@ export function watchTls(
   };
 }
 
-function read(path: string): Buffer {
+function read(flag: string, path: string): Buffer {
   try {
     return readFileSync(path);
   } catch (cause) {
-    throw new Error(`can't read ${path}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new Error(`${flag} ${path} can't be read: ${why}; give a PEM file that this user may read`, { cause });
   }
 }

@@ -11,19 +11,21 @@ import { MessageBus } from "#gen/agentbus/v1/message_bus_pb.js";
 
 export type BusClient = Client<typeof MessageBus>;
 
-/** By name of protocol and transport. `headers` go with every call. */
+/** By name of protocol and transport. `headers` go with every call; `ca` is the certificate that https is trusted by. */
 export function clientsInEveryProtocol(
   { url: baseUrl }: { url: string },
   headers: Readonly<Record<string, string>> = {},
+  ca?: string,
 ): Readonly<Record<string, BusClient>> {
   const withHeaders: Interceptor = (next) => (request) => {
     for (const [name, value] of Object.entries(headers)) request.header.set(name, value);
     return next(request);
   };
   const interceptors = [withHeaders];
-  const http1 = { baseUrl, httpVersion: "1.1", interceptors } as const;
+  const trust = ca === undefined ? {} : { ca };
+  const http1 = { baseUrl, httpVersion: "1.1", interceptors, nodeOptions: trust } as const;
   const http2 = () => {
-    const sessionManager = new Http2SessionManager(baseUrl);
+    const sessionManager = new Http2SessionManager(baseUrl, undefined, trust);
     onTestFinished(() => sessionManager.abort());
     return { baseUrl, httpVersion: "2", interceptors, sessionManager } as const;
   };
