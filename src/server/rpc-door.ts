@@ -25,6 +25,7 @@ import { fromFramework, toConnectError } from "./error-codes.ts";
 import { type Format, tooManyPieces } from "./many-pieces.ts";
 import { type HttpRequest, type HttpResponse, headerOf } from "./one-port.ts";
 import { readBody } from "./read-body.ts";
+import { writeStream } from "./stream-answer.ts";
 
 /** One call under way: what connect-es doesn't tell, and a handler may want to know. */
 export interface Call {
@@ -60,6 +61,8 @@ const FRAMING_BYTES = 5;
 export interface RpcDoorOptions {
   readonly routes: (router: ConnectRouter) => void;
   readonly admission: Admission;
+  /** Full names of services that anybody may call. */
+  readonly open: readonly string[];
   /** The wire form of any error; logs what is unknown. */
   readonly toWireError: (error: unknown, what: string) => ConnectError;
 }
@@ -69,7 +72,7 @@ export class RpcDoor {
   readonly #toWireError: RpcDoorOptions["toWireError"];
   readonly #admission: Admission;
 
-  constructor({ routes, admission, toWireError }: RpcDoorOptions) {
+  constructor({ routes, admission, open, toWireError }: RpcDoorOptions) {
     this.#toWireError = toWireError;
     this.#admission = admission;
     const options: ConnectRouterOptions = {
@@ -83,6 +86,7 @@ export class RpcDoor {
         if (call === undefined) throw new Error("a call came past the door");
         call.context = context;
         if (call.refusal !== undefined) throw call.refusal;
+        if (open.includes(context.service.typeName)) return;
         try {
           call.principal = await admission.admit(call.header, call.address);
         } catch (error) {
@@ -104,7 +108,8 @@ export class RpcDoor {
   async serve(path: string, request: HttpRequest, response: HttpResponse): Promise<void> {
     const handler = this.#handlers.get(path);
     if (handler === undefined) throw new Error(`no method at ${path}`);
-    const answered = handedOver(response);
+    const streams = handler.method.methodKind !== "unary";
+    const answered = streams ? Promise.resolve(true) : handedOver(response);
     const header: HeaderOf = (name) => headerOf(request, name);
     const address = request.socket.remoteAddress ?? "";
     const first: Call = {
@@ -117,6 +122,7 @@ export class RpcDoor {
       context: undefined,
       refusal: undefined,
     };
+    if (streams) return this.#stream(handler, request, response, first);
     // connect-es can fail to write an error of its own, such as one with a lone surrogate in it.
     const answer = await this.#run(handler, request, response, first).catch((error: unknown) => {
       if (first.judged || first.context === undefined) throw error;
@@ -131,6 +137,24 @@ export class RpcDoor {
         ? toConnectError(fromFramework(ConnectError.from(raised, Code.InvalidArgument)))
         : this.#toWireError(raised, path);
     writeAnswer(response, await this.#run(handler, request, response, { ...first, context: undefined, refusal }));
+  }
+
+  /** Health and reflection only: their errors need no reason of ours, connect-es writes them as the protocol has them. */
+  async #stream(handler: UniversalHandler, request: HttpRequest, response: HttpResponse, call: Call): Promise<void> {
+    const values = createContextValues().set(callKey, call);
+    const universal = universalRequestFromNodeRequest(request as never, response as never, undefined, values);
+    dropFarDeadline(universal.header);
+    await formats.run(formatOf(request), async () => {
+      const answer = await handler(universal);
+      if (call.context === undefined) return writeAnswer(response, unframed(answer, request, handler));
+      const { status, header, body, trailer } = answer;
+      await writeStream(response, {
+        status,
+        headers: plain(header),
+        body: (body ?? []) as AsyncIterable<Uint8Array>,
+        trailers: () => trailer && plain(trailer),
+      });
+    });
   }
 
   async #run(handler: UniversalHandler, request: HttpRequest, response: HttpResponse, call: Call): Promise<Answer> {
@@ -211,7 +235,7 @@ function refusingMany(compression: Compression): Compression {
   };
 }
 
-/** Every method here is unary: the answer is small enough to hold, and trailers are settled once the body is. */
+/** Of a unary method: the answer is small enough to hold, and trailers are settled once the body is. */
 async function collect({ status, header, body, trailer }: UniversalServerResponse): Promise<Answer> {
   const chunks: Uint8Array[] = [];
   for await (const chunk of body ?? []) chunks.push(chunk);

@@ -2,7 +2,11 @@
  * Puts a bus together from settings: store, rules, doors, one port; and takes it down again without losing anybody. The
  * only file that knows all of them.
  */
+import { Code, ConnectError } from "@connectrpc/connect";
 import { MessageBus } from "#gen/agentbus/v1/message_bus_pb.js";
+import { Health as GrpcHealth } from "#gen/grpc/health/v1/health_pb.js";
+import { ServerReflection } from "#gen/grpc/reflection/v1/reflection_pb.js";
+import { ServerReflection as ServerReflectionAlpha } from "#gen/grpc/reflection/v1alpha/reflection_pb.js";
 import { Bus } from "../bus.ts";
 import { steadyClock } from "../clock.ts";
 import { SettingError, type Settings } from "../config.ts";
@@ -13,6 +17,7 @@ import { openStore } from "../store/open-store.ts";
 import { Admission } from "./admission.ts";
 import { DiskWatch } from "./disk-watch.ts";
 import { malformedAnswer, toWireError } from "./error-answer.ts";
+import { grpcHealthMethods } from "./grpc-health.ts";
 import { Health } from "./health.ts";
 import { createHttpDoor } from "./http-door.ts";
 import { LeasedAnswers } from "./leased-answers.ts";
@@ -20,10 +25,16 @@ import { Load } from "./load.ts";
 import type { Logger } from "./log.ts";
 import { isLoopback } from "./loopback.ts";
 import { OnePortServer } from "./one-port.ts";
+import { reflectionMethods } from "./reflection.ts";
 import { messageBusMethods } from "./rpc.ts";
 import { RpcDoor } from "./rpc-door.ts";
 import { readTls, type TlsFiles, watchTls } from "./tls-files.ts";
 
+/** v1alpha is what most tools ask first; but for its name it is v1. */
+const REFLECTION = [ServerReflection, ServerReflectionAlpha as unknown as typeof ServerReflection] as const;
+const SERVICES = [MessageBus, GrpcHealth, ...REFLECTION];
+/** Nobody has more to ask of health and reflection, in bytes. */
+const SMALL = { readMaxBytes: 4096 };
 /** Calls under way may take this long at shutdown before they are cut. */
 const GRACE_MS = 4000;
 
@@ -64,10 +75,25 @@ export async function startServer(settings: Settings, log: Logger): Promise<Runn
     suspicious: (address) => log.warn({ address }, "a wrong token came"),
   });
   const health = new Health(store);
+  const draining = new AbortController();
   const methods = { bus, answers: new LeasedAnswers(), load, log };
   const rpc = new RpcDoor({
-    routes: (router) => router.service(MessageBus, messageBusMethods(methods)),
+    routes: (router) => {
+      router.service(MessageBus, messageBusMethods(methods));
+      router.service(
+        GrpcHealth,
+        grpcHealthMethods(
+          health,
+          SERVICES.map(({ typeName }) => typeName),
+        ),
+        SMALL,
+      );
+      for (const service of REFLECTION) {
+        router.service(service, reflectionMethods(SERVICES), { ...SMALL, shutdownSignal: draining.signal });
+      }
+    },
     admission,
+    open: [GrpcHealth.typeName],
     toWireError: (error, what) => toWireError(error, what, log),
   });
   const server = new OnePortServer({
@@ -105,6 +131,7 @@ export async function startServer(settings: Settings, log: Logger): Promise<Runn
     log.info({ waiting: doorbell.waiting }, "agentbus stops");
     unwatch?.();
     health.drain();
+    draining.abort(new ConnectError("DRAINING: the bus shuts down", Code.Unavailable));
     admission.drain();
     doorbell.drain();
     await server.close(GRACE_MS);

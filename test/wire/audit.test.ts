@@ -2,7 +2,7 @@
 import { expect, test } from "vitest";
 import { cli } from "../cli/run-cli.ts";
 import { type BusProcess, spawnBus } from "../start-bus.ts";
-import { toldTo, tokenOf } from "./bus-tokens.ts";
+import { tokenOf, toldTo } from "./bus-tokens.ts";
 
 /** For what comes in a moment, also on a busy machine. */
 const PATIENT = { timeout: 10_000 };

@@ -13,10 +13,24 @@ export type BusClient = Client<typeof MessageBus>;
 
 /** By name of protocol and transport. `headers` go with every call; `ca` is the certificate that https is trusted by. */
 export function clientsInEveryProtocol(
-  { url: baseUrl }: { url: string },
+  bus: { url: string },
   headers: Readonly<Record<string, string>> = {},
   ca?: string,
 ): Readonly<Record<string, BusClient>> {
+  return Object.fromEntries(
+    Object.entries(everyTransport(bus, headers, ca)).map(([name, transport]) => [
+      name,
+      createClient(MessageBus, transport),
+    ]),
+  );
+}
+
+/** The same, for other services than ours. */
+export function everyTransport(
+  { url: baseUrl }: { url: string },
+  headers: Readonly<Record<string, string>> = {},
+  ca?: string,
+): Readonly<Record<string, Transport>> {
   const withHeaders: Interceptor = (next) => (request) => {
     for (const [name, value] of Object.entries(headers)) request.header.set(name, value);
     return next(request);
@@ -29,7 +43,7 @@ export function clientsInEveryProtocol(
     onTestFinished(() => sessionManager.abort());
     return { baseUrl, httpVersion: "2", interceptors, sessionManager } as const;
   };
-  const transports: Record<string, Transport> = {
+  return {
     "Connect JSON over HTTP/1.1": createConnectTransport({ ...http1, useBinaryFormat: false }),
     "Connect JSON over HTTP/2": createConnectTransport({ ...http2(), useBinaryFormat: false }),
     "Connect binary over HTTP/1.1": createConnectTransport({ ...http1, useBinaryFormat: true }),
@@ -39,7 +53,4 @@ export function clientsInEveryProtocol(
     "gRPC-Web over HTTP/1.1": createGrpcWebTransport(http1),
     "gRPC-Web over HTTP/2": createGrpcWebTransport(http2()),
   };
-  return Object.fromEntries(
-    Object.entries(transports).map(([name, transport]) => [name, createClient(MessageBus, transport)]),
-  );
 }

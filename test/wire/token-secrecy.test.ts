@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { spawnBus } from "../start-bus.ts";
-import { toldTo, tokenCommand } from "./bus-tokens.ts";
+import { tokenCommand, toldTo } from "./bus-tokens.ts";
 
 test("a token stands nowhere in the store's files, nor in any log or list, nor does the shared one", async () => {
   const shared = "the-shared-token-of-this-bus";

@@ -7,7 +7,7 @@ import { describe, expect, test } from "vitest";
 import { MessageBus } from "#gen/agentbus/v1/message_bus_pb.js";
 import { ErrorInfoSchema } from "#gen/google/rpc/error_details_pb.js";
 import { spawnBus, startBus } from "../start-bus.ts";
-import { toldTo, tokenCommand, tokenOf } from "./bus-tokens.ts";
+import { tokenCommand, tokenOf, toldTo } from "./bus-tokens.ts";
 import { clientsInEveryProtocol } from "./every-protocol.ts";
 import { type Call, overHttp1, overHttp2 } from "./http-calls.ts";
 import { callIn, connectError } from "./rpc-forms.ts";

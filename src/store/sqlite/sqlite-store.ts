@@ -14,9 +14,9 @@ import type {
   Pull,
   Pulled,
   ReceiptPage,
-  Space,
   Redriven,
   Sent,
+  Space,
   Store,
   StoreOptions,
 } from "../../store.ts";
