@@ -56,8 +56,10 @@ function countFields(message: Uint8Array): number {
     fields++;
     if (wireType === 0) varint();
     else if (wireType === 1) at += 8;
-    else if (wireType === 2) at += varint();
-    else if (wireType === 5) at += 4;
+    else if (wireType === 2) {
+      const length = varint(); // it moves `at` itself
+      at += length;
+    } else if (wireType === 5) at += 4;
   }
   return fields;
 }

@@ -3,6 +3,7 @@
  * knows the protocols' framing only through connect-es, and of the service only its handlers.
  */
 import { AsyncLocalStorage } from "node:async_hooks";
+import type { Registry } from "@bufbuild/protobuf";
 import {
   Code,
   ConnectError,
@@ -65,20 +66,31 @@ export interface RpcDoorOptions {
   readonly open: readonly string[];
   /** The wire form of any error; logs what is unknown. */
   readonly toWireError: (error: unknown, what: string) => ConnectError;
+  /** Of one request, uncompressed. */
+  readonly maxRequestBytes?: number;
+  /** Types that may come inside a google.protobuf.Any; the bus has none. */
+  readonly registry?: Registry;
+  /** Leave refusals as connect-es gives them, without our reasons: the conformance suite allows no more than that. */
+  readonly plainRefusals?: boolean;
 }
 
 export class RpcDoor {
   readonly #handlers = new Map<string, UniversalHandler>();
+  readonly #maxRequestBytes: number;
+  readonly #plainRefusals: boolean;
   readonly #toWireError: RpcDoorOptions["toWireError"];
   readonly #admission: Admission;
 
-  constructor({ routes, admission, open, toWireError }: RpcDoorOptions) {
+  constructor(options: RpcDoorOptions) {
+    const { routes, admission, open, toWireError, maxRequestBytes = MAX_REQUEST_BYTES, registry } = options;
+    this.#maxRequestBytes = maxRequestBytes;
+    this.#plainRefusals = options.plainRefusals === true;
     this.#toWireError = toWireError;
     this.#admission = admission;
-    const options: ConnectRouterOptions = {
+    const routerOptions: ConnectRouterOptions = {
       acceptCompression: [compressionGzip, compressionBrotli].map(refusingMany),
-      readMaxBytes: MAX_REQUEST_BYTES,
-      jsonOptions,
+      readMaxBytes: maxRequestBytes,
+      jsonOptions: { ...jsonOptions, ...(registry && { registry }) },
       // Nothing that came in is ever written out again as it was.
       binaryOptions: { readUnknownFields: false },
       requestGate: async (context) => {
@@ -95,7 +107,7 @@ export class RpcDoor {
         }
       },
     };
-    const router = createConnectRouter(options);
+    const router = createConnectRouter(routerOptions);
     routes(router);
     for (const handler of router.handlers) this.#handlers.set(handler.requestPath, handler);
   }
@@ -127,7 +139,8 @@ export class RpcDoor {
     const answer = await this.#run(handler, request, response, first).catch((error: unknown) => {
       if (first.judged || first.context === undefined) throw error;
     });
-    if (answer !== undefined && (first.judged || first.context === undefined)) return writeAnswer(response, answer);
+    const isOurs = this.#plainRefusals || first.judged || first.context === undefined;
+    if (answer !== undefined && isOurs) return writeAnswer(response, answer);
     // connect-es refused it before any code of ours ran. The gate refuses it again, with our reason and details, and
     // connect-es writes that in whatever protocol the caller speaks. The body is not read a second time.
     const raised: unknown = first.context?.signal.reason;
@@ -146,7 +159,9 @@ export class RpcDoor {
     dropFarDeadline(universal.header);
     await formats.run(formatOf(request), async () => {
       const answer = await handler(universal);
-      if (call.context === undefined) return writeAnswer(response, unframed(answer, request, handler));
+      if (call.context === undefined && !this.#plainRefusals) {
+        return writeAnswer(response, unframed(answer, request, handler));
+      }
       const { status, header, body, trailer } = answer;
       await writeStream(response, {
         status,
@@ -163,9 +178,10 @@ export class RpcDoor {
     const universal = universalRequestFromNodeRequest(request as never, response as never, undefined, values);
     dropFarDeadline(universal.header);
     const answer = await formats.run(formatOf(request), () =>
-      handler({ ...universal, body: wholeBody(request, call) }),
+      handler({ ...universal, body: wholeBody(request, call, this.#maxRequestBytes, this.#plainRefusals) }),
     );
-    return call.context === undefined ? unframed(answer, request, handler) : collect(answer);
+    const isBare = call.context === undefined && !this.#plainRefusals;
+    return isBare ? unframed(answer, request, handler) : collect(answer);
   }
 }
 
@@ -196,12 +212,18 @@ function unframed({ status }: UniversalServerResponse, request: HttpRequest, han
 }
 
 /** Read when connect-es asks for it: after the gate. */
-async function* wholeBody(request: HttpRequest, call: Call): AsyncGenerator<Uint8Array> {
+async function* wholeBody(
+  request: HttpRequest,
+  call: Call,
+  maxBytes: number,
+  plainRefusals: boolean,
+): AsyncGenerator<Uint8Array> {
   let body: Uint8Array;
   try {
-    body = await readBody(request, MAX_REQUEST_BYTES, FRAMING_BYTES);
+    body = await readBody(request, maxBytes, FRAMING_BYTES);
   } catch (error) {
     call.judged = true;
+    if (plainRefusals) throw new ConnectError("the message is too large", Code.ResourceExhausted);
     throw error instanceof BusError ? toConnectError(error) : error;
   }
   // What is compressed is judged once it is not.

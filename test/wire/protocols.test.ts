@@ -89,6 +89,19 @@ describe("generated clients", () => {
     }
   });
 
+  test("may send bodies of the largest size, whatever is in them", async () => {
+    const bus = await startBus({ rateLimit: "off" });
+    for (const [protocol, client] of Object.entries(clientsInEveryProtocol(bus))) {
+      // Whoever counts a request's fields must not take a text for some: these bytes would be many.
+      for (const letter of ["x", "\u0001", "\n", "\b\u0001", ","]) {
+        const body = letter.repeat(256 * 1024).slice(0, 256 * 1024);
+        await client.send({ sender: "joe", recipient: "jack", body });
+        const { messages } = await client.pullInbox({ agent: "jack", markRead: true });
+        expect(messages[0]?.body === body, `${protocol}, ${JSON.stringify(letter)}`).toBe(true);
+      }
+    }
+  });
+
   test("may compress what they send and be answered compressed", async () => {
     const bus = await startBus();
     const body = "as good as gold; ".repeat(10_000);
