@@ -5,6 +5,9 @@ export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
     expect: { poll: { timeout: 10_000 } },
+    // What ships is run as it ships, by node itself; and coverage counts its lines, not those of a transformed copy.
+    server: { deps: { external: [/\/(dist|gen)\//] } },
+    setupFiles: ["./test/take-coverage.ts"],
     pool: "forks",
     maxWorkers: 2,
     testTimeout: 30_000,
