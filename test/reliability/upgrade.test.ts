@@ -1,4 +1,6 @@
 /** A database that an older agentbus left is today's bus: all of its mail, in its state, and every promise about it. */
+import { toJson } from "@bufbuild/protobuf";
+import { timestampFromMs, TimestampSchema } from "@bufbuild/protobuf/wkt";
 import { describe, expect, test } from "vitest";
 import { faultsOf } from "../fixtures/database-checks.ts";
 import { history, jsonCalls, type Listed } from "../fixtures/json-calls.ts";
@@ -27,17 +29,20 @@ async function upgraded(version: number, flags: object = FLAGS) {
 
 const byInbox = (mail: readonly OldMail[], inbox: string) => mail.filter((message) => message.inbox === inbox);
 
+/** In protobuf's JSON: without a fraction where there is none. */
+const wireTime = (ms: number) => toJson(TimestampSchema, timestampFromMs(ms));
+
 /** As a history must show it; what is not there is absent. */
 function asListed(old: OldMail): Listed {
   const { id, from, to, subject, body, at, in_reply_to: inReplyTo, hops, traceparent, expire_at: expireAt } = old;
   const { state, deadReason } = promised(subject);
   const attempts = old.attempts > 0 && { deliveryAttempt: old.attempts };
   return {
-    ...{ id, from, to, subject, body, state, timestamp: new Date(at).toISOString(), ...attempts },
+    ...{ id, from, to, subject, body, state, timestamp: wireTime(at), ...attempts },
     ...(inReplyTo !== null && { inReplyTo }),
     ...(hops > 0 && { hops }),
     ...(traceparent !== null && { traceparent }),
-    ...(expireAt !== null && { expireTime: new Date(expireAt).toISOString() }),
+    ...(expireAt !== null && { expireTime: wireTime(expireAt) }),
     ...(deadReason !== undefined && { deadReason }),
   };
 }
