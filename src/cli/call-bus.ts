@@ -4,7 +4,7 @@
  */
 import { Code, ConnectError } from "@connectrpc/connect";
 import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from "#gen/google/rpc/error_details_pb.js";
-import { type BusClient, connectBus } from "../client/connect-bus.ts";
+import { type MessageBusClient, connectBus } from "../client/connect-bus.ts";
 import { UnreachableError } from "../client/unreachable-error.ts";
 import type { Settings } from "../config.ts";
 import { EXIT } from "./exit-codes.ts";
@@ -14,7 +14,7 @@ import { Failure, localFailure, usageFailure } from "./failure.ts";
 const ANSWER_TIMEOUT_MS = 15_000;
 
 /** The bus that the settings name. A call that waits for mail takes `waitSeconds` longer. */
-export function busOf(settings: Settings, waitSeconds = 0): BusClient {
+export function busOf(settings: Settings, waitSeconds = 0): MessageBusClient {
   try {
     const timeoutMs = ANSWER_TIMEOUT_MS + waitSeconds * 1000;
     return connectBus({ urls: settings.url, token: settings.token, timeoutMs });

@@ -6,7 +6,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { type Command, Option } from "commander";
 import { v7 as uuidv7 } from "uuid";
 import { type PullInboxResponse, PullInboxResponseSchema } from "#gen/agentbus/v1/message_bus_pb.js";
-import type { BusClient } from "../client/connect-bus.ts";
+import type { MessageBusClient } from "../client/connect-bus.ts";
 import {
   DEFAULT_LEASE_MESSAGES,
   DEFAULT_PULL_MESSAGES,
@@ -82,7 +82,7 @@ async function inbox(options: InboxOptions, command: Command): Promise<void> {
 }
 
 /** Waits in as many calls as it takes, because a bus lets none wait longer than MAX_WAIT_SECONDS. */
-async function pull(bus: BusClient, agent: string, options: InboxOptions): Promise<PullInboxResponse> {
+async function pull(bus: MessageBusClient, agent: string, options: InboxOptions): Promise<PullInboxResponse> {
   const end = performance.now() + (options.wait ?? 0) * 1000;
   const request = {
     agent,
@@ -108,12 +108,12 @@ function mailText(answer: PullInboxResponse): string {
 }
 
 /** What the reader did not get should not wait for the end of its lease, nor count as an attempt. */
-async function giveBack(bus: BusClient, agent: string, { leaseId }: PullInboxResponse): Promise<void> {
+async function giveBack(bus: MessageBusClient, agent: string, { leaseId }: PullInboxResponse): Promise<void> {
   // If it fails, the lease runs out by itself.
   if (leaseId !== undefined) await bus.modifyLease({ agent, leaseId, leaseSeconds: 0 }).catch(() => {});
 }
 
-async function ackPrinted(bus: BusClient, agent: string, printed: PullInboxResponse): Promise<void> {
+async function ackPrinted(bus: MessageBusClient, agent: string, printed: PullInboxResponse): Promise<void> {
   const messageIds = printed.messages.map(({ id }) => id);
   const answer = await answerOf(
     bus.ack({ agent, messageIds }),

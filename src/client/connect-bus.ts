@@ -22,10 +22,10 @@ export interface BusAddress {
   readonly timeoutMs?: number | undefined;
 }
 
-export type BusClient = Client<typeof MessageBus>;
+export type MessageBusClient = Client<typeof MessageBus>;
 
 /** Connects nothing yet: the first call does. Throws an Error if the token can't be sent. */
-export function connectBus(address: BusAddress): BusClient {
+export function connectBus(address: BusAddress): MessageBusClient {
   const interceptors = address.token === undefined ? [] : [withToken(address.token)];
   const nodes = address.urls.map((url) => ({ url, ...nodeTransport(url, address.timeoutMs, interceptors) }));
   return createClient(MessageBus, overNodes(nodes));

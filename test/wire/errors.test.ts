@@ -23,7 +23,7 @@ import {
   RetryInfoSchema,
 } from "#gen/google/rpc/error_details_pb.js";
 import { type Flags, spawnBus, startBus, type TestBus } from "../start-bus.ts";
-import { type BusClient, clientsInEveryProtocol } from "./every-protocol.ts";
+import { type MessageBusClient, clientsInEveryProtocol } from "./every-protocol.ts";
 import { overHttp1, overHttp2 } from "./http-calls.ts";
 import { answersTo } from "./raw-socket.ts";
 import { callIn, connectError } from "./rpc-forms.ts";
@@ -225,7 +225,7 @@ const provocations: Partial<Record<Reason, Provocation>> = {
   },
 };
 
-async function refusalOf(client: BusClient, method: Method, request: JsonValue): Promise<ConnectError> {
+async function refusalOf(client: MessageBusClient, method: Method, request: JsonValue): Promise<ConnectError> {
   const { input } = MessageBus.method[method] as DescMethodUnary;
   const call = client[method] as (request: MessageShape<typeof input>) => Promise<unknown>;
   const outcome = await call(fromJson(input, request)).catch((error: unknown) => error);

@@ -9,14 +9,14 @@ import {
 import { onTestFinished } from "vitest";
 import { MessageBus } from "#gen/agentbus/v1/message_bus_pb.js";
 
-export type BusClient = Client<typeof MessageBus>;
+export type MessageBusClient = Client<typeof MessageBus>;
 
 /** By name of protocol and transport. `headers` go with every call; `ca` is the certificate that https is trusted by. */
 export function clientsInEveryProtocol(
   bus: { url: string },
   headers: Readonly<Record<string, string>> = {},
   ca?: string,
-): Readonly<Record<string, BusClient>> {
+): Readonly<Record<string, MessageBusClient>> {
   return Object.fromEntries(
     Object.entries(everyTransport(bus, headers, ca)).map(([name, transport]) => [
       name,

@@ -8,7 +8,7 @@ import { describe, expect, test } from "vitest";
 import { MessageBus, type SendBatchResponse } from "#gen/agentbus/v1/message_bus_pb.js";
 import { startBus, type TestBus } from "../start-bus.ts";
 import { everyRow, tokenOf } from "./bus-tokens.ts";
-import { type BusClient, clientsInEveryProtocol } from "./every-protocol.ts";
+import { type MessageBusClient, clientsInEveryProtocol } from "./every-protocol.ts";
 
 type Method = keyof typeof MessageBus.method;
 
@@ -42,7 +42,7 @@ const decisions: Record<Method, readonly [request: (whom: Whom) => JsonValue, ot
 const methods = Object.keys(decisions) as Method[];
 
 /** "allowed", or the refusal's whole message. */
-async function outcomeOf(client: BusClient, method: Method, request: JsonValue): Promise<string> {
+async function outcomeOf(client: MessageBusClient, method: Method, request: JsonValue): Promise<string> {
   const { input } = MessageBus.method[method] as DescMethodUnary;
   const call = client[method] as (request: MessageShape<typeof input>) => Promise<unknown>;
   const outcome = await call(fromJson(input, request)).catch((error: unknown) => error);
