@@ -76,6 +76,18 @@ function urls(value: string): string[] {
   });
 }
 
+/** As browsers write them: scheme, host and a port that is not the scheme's own. */
+function origins(value: string): string[] {
+  return value.split(",").map((part) => {
+    const url = URL.parse(part.trim());
+    const isHttp = url !== null && (url.protocol === "http:" || url.protocol === "https:");
+    if (!isHttp || url.href !== `${url.origin}/` || url.host.includes("*")) {
+      throw new Error(`must be origins such as https://page.example, separated by commas, not "${value}"`);
+    }
+    return url.origin;
+  });
+}
+
 export const settings = {
   host: setting({
     flag: "host",
@@ -116,6 +128,14 @@ export const settings = {
     help: "Switch the shared token off: every call needs an agent's or an admin's token (agentbus token create).",
     scope: "serve",
     parse: truth,
+  }),
+  corsOrigin: setting({
+    flag: "cors-origin",
+    placeholder: "ORIGIN[,ORIGIN]",
+    default: undefined,
+    help: "Pages of these origins, such as https://page.example, may call the bus from a browser.",
+    scope: "serve",
+    parse: origins,
   }),
   rateLimit: setting<RateLimit | undefined>({
     flag: "rate-limit",
@@ -228,7 +248,9 @@ export type SettingName = keyof typeof settings;
 
 /** Every setting with its value; one without a default may be undefined. */
 export type Settings = { [K in SettingName]: ReturnType<(typeof settings)[K]["parse"]> | Absent<K> };
-type Absent<K extends SettingName> = K extends "token" | "agent" | "tlsCert" | "tlsKey" ? undefined : never;
+type Absent<K extends SettingName> = K extends "token" | "agent" | "corsOrigin" | "tlsCert" | "tlsKey"
+  ? undefined
+  : never;
 
 export function environmentName(name: SettingName): string {
   const spec: SettingSpec<unknown> = settings[name];

@@ -4,6 +4,7 @@
 import type { Admission } from "./admission.ts";
 import { isGone, writeAnswer } from "./answer.ts";
 import { compatInbox, compatSend } from "./compat.ts";
+import type { Cors } from "./cors.ts";
 import { errorAnswerOf, HttpError } from "./error-answer.ts";
 import type { Health } from "./health.ts";
 import type { Logger } from "./log.ts";
@@ -15,6 +16,7 @@ export interface HttpDoorParts {
   readonly methods: MethodParts;
   readonly rpc: RpcDoor;
   readonly admission: Admission;
+  readonly cors: Cors;
   readonly health: Health;
   readonly log: Logger;
 }
@@ -22,7 +24,7 @@ export interface HttpDoorParts {
 /** A host with an optional port, or an address in brackets: what a URL can be made of (RFC 9110, 7.2). */
 const AUTHORITY = /^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._~%!$&'()*+,;=-]+)(:\d{0,5})?$/;
 
-export function createHttpDoor({ methods, rpc, admission, health, log }: HttpDoorParts): HttpHandler {
+export function createHttpDoor({ methods, rpc, admission, cors, health, log }: HttpDoorParts): HttpHandler {
   return (request: HttpRequest, response: HttpResponse): void => {
     const began = performance.now();
     // An error of a connection has nowhere to go: its call ends by "close". Without a listener it would end the process.
@@ -40,6 +42,12 @@ export function createHttpDoor({ methods, rpc, admission, health, log }: HttpDoo
   };
 
   async function serve(request: HttpRequest, response: HttpResponse): Promise<void> {
+    const header = (name: string) => headerOf(request, name);
+    // Before anything can fail: a page may read why.
+    for (const [name, value] of cors.headersFor(header("origin"))) response.setHeader(name, value);
+    // A browser asks before it sends a token along: there is nobody to admit.
+    const preflight = request.method === "OPTIONS" ? cors.preflight(header) : undefined;
+    if (preflight !== undefined) return writeAnswer(response, preflight);
     const url = parseTarget(request);
     const path = url.pathname;
     if (rpc.serves(path)) return rpc.serve(path, request, response);
@@ -47,7 +55,6 @@ export function createHttpDoor({ methods, rpc, admission, health, log }: HttpDoo
       requireMethod(request, "GET", "HEAD");
       return writeAnswer(response, path === "/healthz" ? health.alive() : await health.ready());
     }
-    const header = (name: string) => headerOf(request, name);
     const who = await admission.admit(header, request.socket.remoteAddress ?? "");
     if (path === "/api/send") {
       requireMethod(request, "POST");

@@ -15,6 +15,7 @@ import { Housekeeping } from "../housekeeping.ts";
 import { newMessageId } from "../message-id.ts";
 import { openStore } from "../store/open-store.ts";
 import { Admission } from "./admission.ts";
+import { Cors } from "./cors.ts";
 import { DiskWatch } from "./disk-watch.ts";
 import { malformedAnswer, toWireError } from "./error-answer.ts";
 import { grpcHealthMethods } from "./grpc-health.ts";
@@ -67,9 +68,11 @@ export async function startServer(settings: Settings, log: Logger): Promise<Runn
   const housekeeping = new Housekeeping(store, (err, chore) => log.error({ err, chore }, "a chore failed"));
   const bus = new Bus({ store, doorbell, clock, newId, limits: settings });
   const load = new Load(settings.maxCalls, () => doorbell.waiting);
+  const cors = new Cors(settings.corsOrigin ?? []);
   const admission = new Admission({
     token: settings.token,
     requireAgentTokens: settings.requireAgentTokens,
+    allowsOrigin: (origin) => cors.allows(origin),
     findToken: (hash) => store.findToken(hash),
     requireRoom: () => load.requireRoom(),
     suspicious: (address) => log.warn({ address }, "a wrong token came"),
@@ -97,7 +100,7 @@ export async function startServer(settings: Settings, log: Logger): Promise<Runn
     toWireError: (error, what) => toWireError(error, what, log),
   });
   const server = new OnePortServer({
-    handler: createHttpDoor({ methods, rpc, admission, health, log }),
+    handler: createHttpDoor({ methods, rpc, admission, cors, health, log }),
     malformed: malformedAnswer,
     tls,
   });
