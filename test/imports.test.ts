@@ -57,16 +57,21 @@ const rooms: Readonly<Record<string, Room>> = {
   },
   "store/": {
     has: (file) => file.startsWith("store/"),
-    mayNot: /^(gen|server|client|cli|mcp|node:(http|http2|https|net|tls)|@connectrpc\/.*|@bufbuild\/.*|commander)$/,
+    mayNot:
+      /^(gen|server|client|cli|mcp|testing|node:(http|http2|https|net|tls)|@connectrpc\/.*|@bufbuild\/.*|commander)$/,
   },
   "server/": {
     has: (file) => file.startsWith("server/"),
-    mayNot: /^(store|client|cli|mcp|better-sqlite3|commander)$/,
+    mayNot: /^(store|client|cli|mcp|testing|better-sqlite3|commander)$/,
     files: ["store/open-store.ts"],
   },
   "client/": {
     has: (file) => file.startsWith("client/"),
-    mayNot: /^(domain|store|server|cli|mcp|better-sqlite3|commander)$/,
+    mayNot: /^(domain|store|server|cli|mcp|testing|better-sqlite3|commander)$/,
+  },
+  "testing/": {
+    has: (file) => file.startsWith("testing/"),
+    mayNot: /^(gen|store|cli|mcp|vitest|better-sqlite3|commander)$/,
   },
 };
 
@@ -152,6 +157,9 @@ describe("imports", () => {
       ["client/", "client/connect-bus.ts", "../server/error-codes.ts"],
       ["client/", "client/connect-bus.ts", "../store/open-store.ts"],
       ["client/", "client/connect-bus.ts", "../bus.ts"],
+      ["client/", "client/connect-bus.ts", "../testing/start-test-bus.ts"],
+      ["testing/", "testing/start-test-bus.ts", "../store/open-store.ts"],
+      ["testing/", "testing/start-test-bus.ts", "vitest"],
     ];
     for (const [name, file, imported] of forbidden) {
       expect(offences(rooms[name] as Room, file, `import "${imported}";`), `${file} ${imported}`).toHaveLength(1);

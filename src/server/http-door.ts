@@ -9,6 +9,7 @@ import { errorAnswerOf, HttpError } from "./error-answer.ts";
 import type { Health } from "./health.ts";
 import type { Logger } from "./log.ts";
 import { type HttpHandler, type HttpRequest, type HttpResponse, headerOf } from "./one-port.ts";
+import { openapiAnswer } from "./openapi.ts";
 import type { MethodParts } from "./rpc.ts";
 import type { RpcDoor } from "./rpc-door.ts";
 
@@ -65,6 +66,10 @@ export function createHttpDoor({ methods, rpc, admission, cors, health, log }: H
       requireMethod(request, "GET");
       const stillAdmitted = () => admission.confirm(header);
       return compatInbox(methods, who, { agent: decode(encoded), query: url.searchParams, stillAdmitted }, response);
+    }
+    if (path === "/openapi.json") {
+      requireMethod(request, "GET", "HEAD");
+      return writeAnswer(response, await openapiAnswer());
     }
     throw new HttpError(404, {
       reason: "UNIMPLEMENTED",
