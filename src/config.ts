@@ -66,6 +66,10 @@ function retention(value: string): number {
   return ms;
 }
 
+function fileOrOff(value: string): string | false {
+  return value === "off" ? false : text(value);
+}
+
 function urls(value: string): string[] {
   return value.split(",").map((part) => {
     const url = URL.parse(part.trim());
@@ -241,6 +245,14 @@ export const settings = {
     help: "The agent that you are.",
     scope: "call",
     parse: text,
+  }),
+  outbox: setting({
+    flag: "outbox",
+    placeholder: "FILE|off",
+    default: "$XDG_STATE_HOME/agentbus/outbox.db",
+    help: "What you send while the bus is away is kept here, or not at all (off). Without that variable: ~/.local/state.",
+    scope: "call",
+    parse: fileOrOff,
   }),
 };
 

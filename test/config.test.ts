@@ -120,6 +120,13 @@ const written: Record<SettingName, { taken: [text: string, value: unknown][]; re
     refused: ["localhost:8091", "ftp://a", "http://a,", ",", "http://", ""],
   },
   agent: { taken: [["jack", "jack"]], refused: [""] },
+  outbox: {
+    taken: [
+      ["/var/lib/joe/outbox.db", "/var/lib/joe/outbox.db"],
+      ["off", false],
+    ],
+    refused: [""],
+  },
 };
 
 const defaults: Record<SettingName, unknown> = {
@@ -142,6 +149,7 @@ const defaults: Record<SettingName, unknown> = {
   logLevel: "info",
   url: ["http://127.0.0.1:8091"],
   agent: undefined,
+  outbox: "$XDG_STATE_HOME/agentbus/outbox.db",
 };
 
 describe("the settings", () => {
