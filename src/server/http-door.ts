@@ -1,12 +1,15 @@
 /**
  * Takes every HTTP request to its door and gives every failure a Connect body. It knows paths, not what lies behind them.
  */
+import { requireAdmin } from "../permissions.ts";
 import type { Admission } from "./admission.ts";
 import { isGone, writeAnswer } from "./answer.ts";
 import { compatInbox, compatSend } from "./compat.ts";
 import { errorAnswerOf, HttpError } from "./error-answer.ts";
+import { codeOf } from "./error-codes.ts";
 import type { Health } from "./health.ts";
 import type { Logger } from "./log.ts";
+import { COMPAT_INBOX, COMPAT_SEND } from "./metrics.ts";
 import { type HttpHandler, type HttpRequest, type HttpResponse, headerOf } from "./one-port.ts";
 import type { MethodParts } from "./rpc.ts";
 import type { RpcDoor } from "./rpc-door.ts";
@@ -23,6 +26,7 @@ export interface HttpDoorParts {
 const AUTHORITY = /^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._~%!$&'()*+,;=-]+)(:\d{0,5})?$/;
 
 export function createHttpDoor({ methods, rpc, admission, health, log }: HttpDoorParts): HttpHandler {
+  const { metrics } = methods;
   return (request: HttpRequest, response: HttpResponse): void => {
     const began = performance.now();
     // An error of a connection has nowhere to go: its call ends by "close". Without a listener it would end the process.
@@ -39,6 +43,17 @@ export function createHttpDoor({ methods, rpc, admission, health, log }: HttpDoo
     });
   };
 
+  /** As an RPC is by its own door. */
+  async function counted(rpc: string, work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
+      metrics.answered(rpc, undefined);
+    } catch (error) {
+      metrics.answered(rpc, codeOf(error));
+      throw error;
+    }
+  }
+
   async function serve(request: HttpRequest, response: HttpResponse): Promise<void> {
     const url = parseTarget(request);
     const path = url.pathname;
@@ -48,17 +63,29 @@ export function createHttpDoor({ methods, rpc, admission, health, log }: HttpDoo
       return writeAnswer(response, path === "/healthz" ? health.alive() : await health.ready());
     }
     const header = (name: string) => headerOf(request, name);
-    const who = await admission.admit(header, request.socket.remoteAddress ?? "");
-    if (path === "/api/send") {
-      requireMethod(request, "POST");
-      return compatSend(methods, who, request, response);
+    const address = request.socket.remoteAddress ?? "";
+    if (path === "/metrics") {
+      requireAdmin(await admission.identify(header, address), "GET /metrics");
+      requireMethod(request, "GET", "HEAD");
+      return writeAnswer(response, await metrics.scrape());
+    }
+    if (path === COMPAT_SEND) {
+      return counted(COMPAT_SEND, async () => {
+        const who = await admission.admit(header, address);
+        requireMethod(request, "POST");
+        return compatSend(methods, who, request, response);
+      });
     }
     const [, encoded] = /^\/api\/inbox\/([^/]+)$/.exec(path) ?? [];
     if (encoded !== undefined) {
-      requireMethod(request, "GET");
-      const stillAdmitted = () => admission.confirm(header);
-      return compatInbox(methods, who, { agent: decode(encoded), query: url.searchParams, stillAdmitted }, response);
+      return counted(COMPAT_INBOX, async () => {
+        const who = await admission.admit(header, address);
+        requireMethod(request, "GET");
+        const stillAdmitted = () => admission.confirm(header);
+        return compatInbox(methods, who, { agent: decode(encoded), query: url.searchParams, stillAdmitted }, response);
+      });
     }
+    await admission.admit(header, address);
     throw new HttpError(404, {
       reason: "UNIMPLEMENTED",
       advice: `there is nothing at ${path.slice(0, 70)}; try POST /agentbus.v1.MessageBus/Send, POST /api/send or GET /api/inbox/NAME`,
