@@ -51,8 +51,13 @@ export class Admission {
 
   /** Who speaks. Throws TOKEN_MISSING, TOKEN_INVALID, RATE_LIMITED, FOREIGN_ORIGIN, BUSY, DRAINING. */
   async admit(header: HeaderOf, address: string): Promise<Principal> {
-    const given = tokenIn(header);
     this.#options.requireRoom();
+    return this.identify(header, address);
+  }
+
+  /** The same also when there is no room: for whoever looks what keeps the bus so busy. Never throws BUSY. */
+  async identify(header: HeaderOf, address: string): Promise<Principal> {
+    const given = tokenIn(header);
     const principal = given ? await this.#bearing(given, address) : this.#bare();
     if (this.#open) this.#admitLocal(header);
     if (this.#draining) {

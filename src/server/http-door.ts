@@ -1,13 +1,16 @@
 /**
  * Takes every HTTP request to its door and gives every failure a Connect body. It knows paths, not what lies behind them.
  */
+import { requireAdmin } from "../permissions.ts";
 import type { Admission } from "./admission.ts";
 import { isGone, writeAnswer } from "./answer.ts";
 import { compatInbox, compatSend } from "./compat.ts";
 import type { Cors } from "./cors.ts";
 import { errorAnswerOf, HttpError } from "./error-answer.ts";
+import { codeOf } from "./error-codes.ts";
 import type { Health } from "./health.ts";
 import type { Logger } from "./log.ts";
+import { COMPAT_INBOX, COMPAT_SEND } from "./metrics.ts";
 import { type HttpHandler, type HttpRequest, type HttpResponse, headerOf } from "./one-port.ts";
 import { openapiAnswer } from "./openapi.ts";
 import type { MethodParts } from "./rpc.ts";
@@ -26,6 +29,7 @@ export interface HttpDoorParts {
 const AUTHORITY = /^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._~%!$&'()*+,;=-]+)(:\d{0,5})?$/;
 
 export function createHttpDoor({ methods, rpc, admission, cors, health, log }: HttpDoorParts): HttpHandler {
+  const { metrics } = methods;
   return (request: HttpRequest, response: HttpResponse): void => {
     const began = performance.now();
     // An error of a connection has nowhere to go: its call ends by "close". Without a listener it would end the process.
@@ -42,6 +46,17 @@ export function createHttpDoor({ methods, rpc, admission, cors, health, log }: H
     });
   };
 
+  /** As an RPC is by its own door. */
+  async function counted(rpc: string, work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
+      metrics.answered(rpc, undefined);
+    } catch (error) {
+      metrics.answered(rpc, codeOf(error));
+      throw error;
+    }
+  }
+
   async function serve(request: HttpRequest, response: HttpResponse): Promise<void> {
     const header = (name: string) => headerOf(request, name);
     // Before anything can fail: a page may read why.
@@ -56,17 +71,29 @@ export function createHttpDoor({ methods, rpc, admission, cors, health, log }: H
       requireMethod(request, "GET", "HEAD");
       return writeAnswer(response, path === "/healthz" ? health.alive() : await health.ready());
     }
-    const who = await admission.admit(header, request.socket.remoteAddress ?? "");
-    if (path === "/api/send") {
-      requireMethod(request, "POST");
-      return compatSend(methods, who, request, response);
+    const address = request.socket.remoteAddress ?? "";
+    if (path === "/metrics") {
+      requireAdmin(await admission.identify(header, address), "GET /metrics");
+      requireMethod(request, "GET", "HEAD");
+      return writeAnswer(response, await metrics.scrape());
+    }
+    if (path === COMPAT_SEND) {
+      return counted(COMPAT_SEND, async () => {
+        const who = await admission.admit(header, address);
+        requireMethod(request, "POST");
+        return compatSend(methods, who, request, response);
+      });
     }
     const [, encoded] = /^\/api\/inbox\/([^/]+)$/.exec(path) ?? [];
     if (encoded !== undefined) {
-      requireMethod(request, "GET");
-      const stillAdmitted = () => admission.confirm(header);
-      return compatInbox(methods, who, { agent: decode(encoded), query: url.searchParams, stillAdmitted }, response);
+      return counted(COMPAT_INBOX, async () => {
+        const who = await admission.admit(header, address);
+        requireMethod(request, "GET");
+        const stillAdmitted = () => admission.confirm(header);
+        return compatInbox(methods, who, { agent: decode(encoded), query: url.searchParams, stillAdmitted }, response);
+      });
     }
+    await admission.admit(header, address);
     if (path === "/openapi.json") {
       requireMethod(request, "GET", "HEAD");
       return writeAnswer(response, await openapiAnswer());

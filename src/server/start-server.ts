@@ -18,6 +18,7 @@ import { Admission } from "./admission.ts";
 import { Cors } from "./cors.ts";
 import { DiskWatch } from "./disk-watch.ts";
 import { malformedAnswer, toWireError } from "./error-answer.ts";
+import { addFleetGauges } from "./fleet-gauges.ts";
 import { grpcHealthMethods } from "./grpc-health.ts";
 import { Health } from "./health.ts";
 import { createHttpDoor } from "./http-door.ts";
@@ -25,6 +26,7 @@ import { LeasedAnswers } from "./leased-answers.ts";
 import { Load } from "./load.ts";
 import type { Logger } from "./log.ts";
 import { isLoopback } from "./loopback.ts";
+import { Metrics } from "./metrics.ts";
 import { OnePortServer } from "./one-port.ts";
 import { reflectionMethods } from "./reflection.ts";
 import { messageBusMethods } from "./rpc.ts";
@@ -59,9 +61,11 @@ export async function startServer(settings: Settings, log: Logger): Promise<Runn
   const tls = tlsFiles && readTls(tlsFiles);
   const clock = steadyClock();
   const doorbell = new Doorbell();
+  const metrics = new Metrics();
   const store = await openStore(settings.store, {
     clock,
     policy: settings,
+    observer: metrics,
     ring: (inbox) => (inbox === undefined ? doorbell.ringAll() : doorbell.ring(inbox)),
   });
   const newId = () => newMessageId(clock());
@@ -79,7 +83,8 @@ export async function startServer(settings: Settings, log: Logger): Promise<Runn
   });
   const health = new Health(store);
   const draining = new AbortController();
-  const methods = { bus, answers: new LeasedAnswers(), load, log };
+  addFleetGauges(metrics.registry, { store, waiting: () => doorbell.waiting, clock, log });
+  const methods = { bus, answers: new LeasedAnswers(), load, metrics, log };
   const rpc = new RpcDoor({
     routes: (router) => {
       router.service(MessageBus, messageBusMethods(methods));
@@ -98,6 +103,9 @@ export async function startServer(settings: Settings, log: Logger): Promise<Runn
     admission,
     open: [GrpcHealth.typeName],
     toWireError: (error, what) => toWireError(error, what, log),
+    answered: ({ parent, name }, code) => {
+      if (parent.typeName === MessageBus.typeName) metrics.answered(name, code);
+    },
   });
   const server = new OnePortServer({
     handler: createHttpDoor({ methods, rpc, admission, cors, health, log }),
