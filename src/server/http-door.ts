@@ -5,6 +5,7 @@ import type { Admission } from "./admission.ts";
 import { isGone, writeAnswer } from "./answer.ts";
 import { compatInbox, compatSend } from "./compat.ts";
 import { errorAnswerOf, HttpError } from "./error-answer.ts";
+import { frontPage } from "./front-page.ts";
 import type { Health } from "./health.ts";
 import type { Logger } from "./log.ts";
 import { type HttpHandler, type HttpRequest, type HttpResponse, headerOf } from "./one-port.ts";
@@ -16,13 +17,15 @@ export interface HttpDoorParts {
   readonly rpc: RpcDoor;
   readonly admission: Admission;
   readonly health: Health;
+  /** It serves TLS, and nothing plain. */
+  readonly secure: boolean;
   readonly log: Logger;
 }
 
 /** A host with an optional port, or an address in brackets: what a URL can be made of (RFC 9110, 7.2). */
 const AUTHORITY = /^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._~%!$&'()*+,;=-]+)(:\d{0,5})?$/;
 
-export function createHttpDoor({ methods, rpc, admission, health, log }: HttpDoorParts): HttpHandler {
+export function createHttpDoor({ methods, rpc, admission, health, secure, log }: HttpDoorParts): HttpHandler {
   return (request: HttpRequest, response: HttpResponse): void => {
     const began = performance.now();
     // An error of a connection has nowhere to go: its call ends by "close". Without a listener it would end the process.
@@ -48,6 +51,10 @@ export function createHttpDoor({ methods, rpc, admission, health, log }: HttpDoo
       return writeAnswer(response, path === "/healthz" ? health.alive() : await health.ready());
     }
     const header = (name: string) => headerOf(request, name);
+    if (path === "/") {
+      requireMethod(request, "GET", "HEAD");
+      return writeAnswer(response, frontPage({ header, secure, token: !admission.open }));
+    }
     const who = await admission.admit(header, request.socket.remoteAddress ?? "");
     if (path === "/api/send") {
       requireMethod(request, "POST");
@@ -61,7 +68,7 @@ export function createHttpDoor({ methods, rpc, admission, health, log }: HttpDoo
     }
     throw new HttpError(404, {
       reason: "UNIMPLEMENTED",
-      advice: `there is nothing at ${path.slice(0, 70)}; try POST /agentbus.v1.MessageBus/Send, POST /api/send or GET /api/inbox/NAME`,
+      advice: `there is nothing at ${path.slice(0, 70)}; try POST /agentbus.v1.MessageBus/Send, POST /api/send or GET /api/inbox/NAME; GET / explains the bus`,
     });
   }
 }

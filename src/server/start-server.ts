@@ -97,7 +97,7 @@ export async function startServer(settings: Settings, log: Logger): Promise<Runn
     toWireError: (error, what) => toWireError(error, what, log),
   });
   const server = new OnePortServer({
-    handler: createHttpDoor({ methods, rpc, admission, health, log }),
+    handler: createHttpDoor({ methods, rpc, admission, health, secure: tls !== undefined, log }),
     malformed: malformedAnswer,
     tls,
   });
