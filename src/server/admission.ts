@@ -34,14 +34,14 @@ export class Admission {
   readonly #options: AdmissionOptions;
   readonly #shared: Uint8Array | undefined;
   /** No call needs a token. */
-  readonly #open: boolean;
+  readonly open: boolean;
   readonly #failures = new RateLimiterMemory({ points: FAILURES, duration: FAILURES_WINDOW_S });
   #draining = false;
 
   constructor(options: AdmissionOptions) {
     this.#options = options;
     this.#shared = options.token === undefined ? undefined : hashToken(options.token);
-    this.#open = options.token === undefined && !options.requireAgentTokens;
+    this.open = options.token === undefined && !options.requireAgentTokens;
   }
 
   /** From now on everything new is refused: the node shuts down. */
@@ -59,7 +59,7 @@ export class Admission {
   async identify(header: HeaderOf, address: string): Promise<Principal> {
     const given = tokenIn(header);
     const principal = given ? await this.#bearing(given, address) : this.#bare();
-    if (this.#open) this.#admitLocal(header);
+    if (this.open) this.#admitLocal(header);
     if (this.#draining) {
       throw new BusError({
         reason: "DRAINING",
@@ -97,7 +97,7 @@ export class Admission {
   }
 
   #bare(): Principal {
-    if (this.#open) return ANYONE;
+    if (this.open) return ANYONE;
     throw new BusError({
       reason: "TOKEN_MISSING",
       advice: "this bus wants a token: send it as the header X-Bus-Token, or as Authorization: Bearer",

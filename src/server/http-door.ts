@@ -8,6 +8,7 @@ import { compatInbox, compatSend } from "./compat.ts";
 import type { Cors } from "./cors.ts";
 import { errorAnswerOf, HttpError } from "./error-answer.ts";
 import { codeOf } from "./error-codes.ts";
+import { frontPage } from "./front-page.ts";
 import type { Health } from "./health.ts";
 import type { Logger } from "./log.ts";
 import { COMPAT_INBOX, COMPAT_SEND } from "./metrics.ts";
@@ -22,13 +23,15 @@ export interface HttpDoorParts {
   readonly admission: Admission;
   readonly cors: Cors;
   readonly health: Health;
+  /** It serves TLS, and nothing plain. */
+  readonly secure: boolean;
   readonly log: Logger;
 }
 
 /** A host with an optional port, or an address in brackets: what a URL can be made of (RFC 9110, 7.2). */
 const AUTHORITY = /^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._~%!$&'()*+,;=-]+)(:\d{0,5})?$/;
 
-export function createHttpDoor({ methods, rpc, admission, cors, health, log }: HttpDoorParts): HttpHandler {
+export function createHttpDoor({ methods, rpc, admission, cors, health, secure, log }: HttpDoorParts): HttpHandler {
   const { metrics } = methods;
   return (request: HttpRequest, response: HttpResponse): void => {
     const began = performance.now();
@@ -71,6 +74,10 @@ export function createHttpDoor({ methods, rpc, admission, cors, health, log }: H
       requireMethod(request, "GET", "HEAD");
       return writeAnswer(response, path === "/healthz" ? health.alive() : await health.ready());
     }
+    if (path === "/") {
+      requireMethod(request, "GET", "HEAD");
+      return writeAnswer(response, frontPage({ header, secure, token: !admission.open }));
+    }
     const address = request.socket.remoteAddress ?? "";
     if (path === "/metrics") {
       requireAdmin(await admission.identify(header, address), "GET /metrics");
@@ -100,7 +107,7 @@ export function createHttpDoor({ methods, rpc, admission, cors, health, log }: H
     }
     throw new HttpError(404, {
       reason: "UNIMPLEMENTED",
-      advice: `there is nothing at ${path.slice(0, 70)}; try POST /agentbus.v1.MessageBus/Send, POST /api/send or GET /api/inbox/NAME`,
+      advice: `there is nothing at ${path.slice(0, 70)}; try POST /agentbus.v1.MessageBus/Send, POST /api/send or GET /api/inbox/NAME; GET / explains the bus`,
     });
   }
 }

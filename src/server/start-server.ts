@@ -108,7 +108,7 @@ export async function startServer(settings: Settings, log: Logger): Promise<Runn
     },
   });
   const server = new OnePortServer({
-    handler: createHttpDoor({ methods, rpc, admission, cors, health, log }),
+    handler: createHttpDoor({ methods, rpc, admission, cors, health, secure: tls !== undefined, log }),
     malformed: malformedAnswer,
     tls,
   });
