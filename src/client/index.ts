@@ -1,0 +1,16 @@
+/** The package's entry for TypeScript programs: `import { BusClient } from "agentbus"`. */
+export { timestampDate } from "@bufbuild/protobuf/wkt";
+export type { Message } from "#gen/agentbus/v1/message_pb.js";
+export {
+  BusClient,
+  type BusClientOptions,
+  type OutgoingBroadcast,
+  type OutgoingMessage,
+  type Reply,
+  type SendOptions,
+  type Sent,
+  type SentMessage,
+} from "./bus-client.ts";
+export { BusRefusal, type RefusedField } from "./bus-refusal.ts";
+export type { MessageBusClient } from "./connect-bus.ts";
+export { type Attempt, UnreachableError } from "./unreachable-error.ts";
