@@ -9,6 +9,7 @@ import { join } from "node:path";
 import { createClient } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
 import { onTestFinished } from "vitest";
+import { mcpDoor } from "#dist/cli/mcp-door.js";
 import { readSettings, type SettingName } from "#dist/config.js";
 import { createLog } from "#dist/server/log.js";
 import { startServer } from "#dist/server/start-server.js";
@@ -52,7 +53,8 @@ export async function startBus(
   atEnd: AtEnd = onTestFinished,
 ): Promise<TestBus> {
   const settings = readSettings({ port: "0", store: `sqlite:${folder}/bus.db`, rateLimit: "off", ...flags }, {});
-  const running = await startServer(settings, createLog("silent"));
+  const log = createLog("silent");
+  const running = await startServer(settings, log, { "/mcp": mcpDoor(log) });
   atEnd(() => running.close());
   return { ...caller(running.url, settings.token), port: running.port, folder, stop: () => running.close() };
 }

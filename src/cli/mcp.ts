@@ -3,9 +3,6 @@
  * nothing else to stdout.
  */
 import type { Command } from "commander";
-import { liveBus } from "../mcp/bus.ts";
-import { openDesk } from "../mcp/tool.ts";
-import { busOf } from "./call-bus.ts";
 import { packageVersion } from "./package-version.ts";
 import { agentOf, type CommonOptions, callCommand, callSettings, settle } from "./setting-options.ts";
 import { say } from "./write-output.ts";
@@ -30,11 +27,14 @@ docs/mcp.md has the tools, and the set-up of further hosts.`,
 async function mcp(_: CommonOptions, command: Command): Promise<void> {
   const settings = settle(command, callSettings);
   const agent = agentOf(settings);
-  const bus = liveBus(busOf(settings), agent);
+  const { BusClient } = await import("../client/bus-client.ts");
+  const { openDesk } = await import("../mcp/tool.ts");
   const { serveOnStdio } = await import("../mcp/stdio.ts");
-  await serveOnStdio({
-    desk: openDesk(agent, bus),
-    version: packageVersion(),
-    report: (error) => say(error instanceof Error ? error.message : String(error)),
-  });
+  const bus = new BusClient({ urls: settings.url, token: settings.token, agent });
+  await serveOnStdio({ desk: openDesk(agent, bus), version: packageVersion(), report });
+  await bus.close();
+}
+
+function report(error: unknown): void {
+  say(error instanceof Error ? error.message : String(error));
 }

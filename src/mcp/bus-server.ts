@@ -36,7 +36,8 @@ export function busServer({ desk, version, report }: BusServerParts): McpServer 
       try {
         return resultOf(await run(desk, given, mcpReq.signal));
       } catch (error) {
-        return failureResult(error, report);
+        // Nobody reads the answer to what was called off.
+        return failureResult(error, mcpReq.signal.aborted ? () => undefined : report);
       }
     });
   }

@@ -3,9 +3,8 @@
  * must not know tools.
  */
 import type { CallToolResult } from "@modelcontextprotocol/server";
-import { ConnectError } from "@connectrpc/connect";
+import { BusRefusal } from "../client/bus-refusal.ts";
 import { UnreachableError } from "../client/unreachable-error.ts";
-import { ErrorInfoSchema, RetryInfoSchema } from "#gen/google/rpc/error_details_pb.js";
 import { resultOf } from "./tool.ts";
 
 /** Refused before the bus was asked. */
@@ -36,12 +35,9 @@ export function failureResult(error: unknown, report: (error: unknown) => void):
 
 export function knownFailure(error: unknown): Failure | undefined {
   if (error instanceof ToolFailure) return { reason: error.reason, message: error.message };
-  if (error instanceof UnreachableError) return { reason: "UNREACHABLE", message: `UNREACHABLE: ${error.message}` };
-  if (!(error instanceof ConnectError)) return undefined;
-  const delay = error.findDetails(RetryInfoSchema)[0]?.retryDelay;
-  return {
-    reason: error.findDetails(ErrorInfoSchema)[0]?.reason ?? "INTERNAL",
-    message: error.rawMessage,
-    retryAfterMs: delay && Math.ceil(Number(delay.seconds) * 1000 + delay.nanos / 1e6),
-  };
+  if (error instanceof UnreachableError) {
+    const message = `UNREACHABLE: ${error.message}; try again later, or tell your user that the bus is away`;
+    return { reason: "UNREACHABLE", message };
+  }
+  return error instanceof BusRefusal ? error : undefined;
 }

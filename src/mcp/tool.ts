@@ -3,17 +3,17 @@
  */
 import type { CallToolResult, ToolAnnotations } from "@modelcontextprotocol/server";
 import type { z } from "zod";
-import type { Bus } from "./bus.ts";
+import type { BusClient } from "../client/bus-client.ts";
 
 /** On whose behalf, and with which bus, tools are called. */
 export interface Desk {
   readonly agent: string;
-  readonly bus: Bus;
+  readonly bus: BusClient;
   /** Whom to answer, of the mail that was shown: a reply needs no bus to find out. */
   readonly shown: ShownMail;
 }
 
-export function openDesk(agent: string, bus: Bus): Desk {
+export function openDesk(agent: string, bus: BusClient): Desk {
   // As the bus writes names: what it says of senders is compared with this one.
   return { agent: agent.toLowerCase(), bus, shown: new ShownMail() };
 }

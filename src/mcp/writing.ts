@@ -3,7 +3,7 @@
  * sent now may be kept, and is then called queued, never sent.
  */
 import { z } from "zod";
-import type { Sent } from "./bus.ts";
+import type { SentMessage } from "../client/bus-client.ts";
 import { knownFailure, ToolFailure } from "./failure.ts";
 import { type Answer, type Answerable, type Desk, present, tool } from "./tool.ts";
 
@@ -16,6 +16,15 @@ const QUEUED =
 const body = z.string().describe("Say all that the reader needs: they know nothing of your session.");
 const subject = z.string().describe("At most 1 KiB.");
 const ttlSeconds = z.int().min(1).max(MAX_TTL_SECONDS).optional().describe("Worthless if unread after this long.");
+
+/** Kept by a client while the bus is away. */
+interface QueuedMessage {
+  readonly status: "queued";
+  readonly requestId: string;
+  readonly waiting: number;
+}
+
+type Sent = SentMessage | QueuedMessage;
 
 /** Each call is a message of its own: what a client repeats by itself is stored once, what a model repeats twice. */
 const WRITES = { readOnlyHint: false, destructiveHint: false, idempotentHint: false };
@@ -63,7 +72,7 @@ const broadcast = tool({
   input: z.strictObject({ subject, body, ttl_seconds: ttlSeconds }),
   hints: WRITES,
   run: async ({ bus }, { subject, body, ttl_seconds }) =>
-    sentAnswer("to all", await bus.broadcast({ subject, body, ...present({ ttlSeconds: ttl_seconds }) })),
+    sentAnswer("to all agents", await bus.broadcast({ subject, body, ...present({ ttlSeconds: ttl_seconds }) })),
 });
 
 const ackMessages = tool({
@@ -100,16 +109,11 @@ function sentAnswer(whom: string, sent: Sent): Answer {
       data: { status, note: `not sent yet: ${QUEUED}`, request_id: requestId, waiting },
     };
   }
-  const { status, id, recipientKnown, recipientCount, notice } = sent;
+  const { status, id, recipientCount, notice } = sent;
+  const inboxes = recipientCount === 1 ? "" : ` (${recipientCount} inboxes)`;
   return {
-    text: `Sent ${whom}, id ${id}.${notice === "" ? "" : ` Note: ${notice}`}`,
-    data: {
-      status,
-      id,
-      recipient_known: recipientKnown,
-      recipient_count: recipientCount,
-      notice: notice === "" ? undefined : notice,
-    },
+    text: `Sent ${whom}${inboxes}, id ${id}.${notice === "" ? "" : ` Note: ${notice}`}`,
+    data: { status, id, recipient_count: recipientCount, notice: notice || undefined },
   };
 }
 

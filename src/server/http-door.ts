@@ -1,13 +1,15 @@
 /**
  * Takes every HTTP request to its door and gives every failure a Connect body. It knows paths, not what lies behind them.
  */
-import type { Admission } from "./admission.ts";
+import type { Duplex } from "node:stream";
+import { type Admission, tokenIn } from "./admission.ts";
 import { isGone, writeAnswer } from "./answer.ts";
 import { compatInbox, compatSend } from "./compat.ts";
 import { errorAnswerOf, HttpError } from "./error-answer.ts";
 import type { Health } from "./health.ts";
 import type { Logger } from "./log.ts";
 import { type HttpHandler, type HttpRequest, type HttpResponse, headerOf } from "./one-port.ts";
+import { type Mounts, serveMounted } from "./mounted-door.ts";
 import type { MethodParts } from "./rpc.ts";
 import type { RpcDoor } from "./rpc-door.ts";
 
@@ -16,13 +18,16 @@ export interface HttpDoorParts {
   readonly rpc: RpcDoor;
   readonly admission: Admission;
   readonly health: Health;
+  readonly mounts: Mounts;
+  /** A connection to this very door. */
+  readonly connect: () => Duplex;
   readonly log: Logger;
 }
 
 /** A host with an optional port, or an address in brackets: what a URL can be made of (RFC 9110, 7.2). */
 const AUTHORITY = /^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._~%!$&'()*+,;=-]+)(:\d{0,5})?$/;
 
-export function createHttpDoor({ methods, rpc, admission, health, log }: HttpDoorParts): HttpHandler {
+export function createHttpDoor({ methods, rpc, admission, health, mounts, connect, log }: HttpDoorParts): HttpHandler {
   return (request: HttpRequest, response: HttpResponse): void => {
     const began = performance.now();
     // An error of a connection has nowhere to go: its call ends by "close". Without a listener it would end the process.
@@ -58,6 +63,11 @@ export function createHttpDoor({ methods, rpc, admission, health, log }: HttpDoo
       requireMethod(request, "GET");
       const stillAdmitted = () => admission.confirm(header);
       return compatInbox(methods, who, { agent: decode(encoded), query: url.searchParams, stillAdmitted }, response);
+    }
+    const mounted = Object.hasOwn(mounts, path) ? mounts[path] : undefined;
+    if (mounted !== undefined) {
+      const visit = { who, named: header("x-bus-agent"), token: tokenIn(header), url, connect };
+      return serveMounted(mounted, visit, request, response);
     }
     throw new HttpError(404, {
       reason: "UNIMPLEMENTED",

@@ -24,6 +24,7 @@ import { LeasedAnswers } from "./leased-answers.ts";
 import { Load } from "./load.ts";
 import type { Logger } from "./log.ts";
 import { isLoopback } from "./loopback.ts";
+import type { Mounts } from "./mounted-door.ts";
 import { OnePortServer } from "./one-port.ts";
 import { reflectionMethods } from "./reflection.ts";
 import { messageBusMethods } from "./rpc.ts";
@@ -46,8 +47,11 @@ export interface RunningBus {
   close(): Promise<void>;
 }
 
-/** Throws an Error that says what to change when it can't start; nothing is left open then. */
-export async function startServer(settings: Settings, log: Logger): Promise<RunningBus> {
+/**
+ * `mounts` are doors of other rooms, by their paths. Throws an Error that says what to change when it can't start; nothing
+ * is left open then.
+ */
+export async function startServer(settings: Settings, log: Logger, mounts: Mounts = {}): Promise<RunningBus> {
   const open = settings.token === undefined && !settings.requireAgentTokens;
   if (open && !isLoopback(settings.host)) {
     throw new SettingError(
@@ -96,8 +100,8 @@ export async function startServer(settings: Settings, log: Logger): Promise<Runn
     open: [GrpcHealth.typeName],
     toWireError: (error, what) => toWireError(error, what, log),
   });
-  const server = new OnePortServer({
-    handler: createHttpDoor({ methods, rpc, admission, health, log }),
+  const server: OnePortServer = new OnePortServer({
+    handler: createHttpDoor({ methods, rpc, admission, health, mounts, connect: () => server.connect(), log }),
     malformed: malformedAnswer,
     tls,
   });
