@@ -74,6 +74,8 @@ const rooms: Readonly<Record<string, Room>> = {
   "testing/": {
     has: (file) => file.startsWith("testing/"),
     mayNot: /^(gen|store|cli|mcp|vitest|better-sqlite3|commander)$/,
+    // What `serve` mounts.
+    files: ["cli/mcp-door.ts"],
   },
   // The one part of a client that keeps something.
   "client/outbox/": {

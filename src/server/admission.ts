@@ -144,7 +144,7 @@ export class Admission {
 }
 
 /** "" or undefined: none. */
-function tokenIn(header: HeaderOf): string | undefined {
+export function tokenIn(header: HeaderOf): string | undefined {
   return header("x-bus-token") || /^bearer +(\S+) *$/i.exec(header("authorization") ?? "")?.[1];
 }
 

@@ -27,6 +27,7 @@ import { Load } from "./load.ts";
 import type { Logger } from "./log.ts";
 import { isLoopback } from "./loopback.ts";
 import { Metrics } from "./metrics.ts";
+import type { Mounts } from "./mounted-door.ts";
 import { OnePortServer } from "./one-port.ts";
 import { reflectionMethods } from "./reflection.ts";
 import { messageBusMethods } from "./rpc.ts";
@@ -49,8 +50,11 @@ export interface RunningBus {
   close(): Promise<void>;
 }
 
-/** Throws an Error that says what to change when it can't start; nothing is left open then. */
-export async function startServer(settings: Settings, log: Logger): Promise<RunningBus> {
+/**
+ * `mounts` are doors of other rooms, by their paths. Throws an Error that says what to change when it can't start; nothing
+ * is left open then.
+ */
+export async function startServer(settings: Settings, log: Logger, mounts: Mounts = {}): Promise<RunningBus> {
   const open = settings.token === undefined && !settings.requireAgentTokens;
   if (open && !isLoopback(settings.host)) {
     throw new SettingError(
@@ -107,8 +111,12 @@ export async function startServer(settings: Settings, log: Logger): Promise<Runn
       if (parent.typeName === MessageBus.typeName) metrics.answered(name, code);
     },
   });
-  const server = new OnePortServer({
-    handler: createHttpDoor({ methods, rpc, admission, cors, health, secure: tls !== undefined, log }),
+  const server: OnePortServer = new OnePortServer({
+    handler: createHttpDoor({
+      ...{ methods, rpc, admission, cors, health, log, mounts },
+      secure: tls !== undefined,
+      connect: () => server.connect(),
+    }),
     malformed: malformedAnswer,
     tls,
   });

@@ -5,6 +5,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { mcpDoor } from "../cli/mcp-door.ts";
 import { connectBus, type MessageBusClient } from "../client/connect-bus.ts";
 import { readSettings, type SettingName } from "../config.ts";
 import { createLog } from "../server/log.ts";
@@ -34,7 +35,8 @@ export async function startTestBus(flags: TestBusFlags = {}): Promise<TestBus> {
   try {
     const store = `sqlite:${folder}/bus.db`;
     const settings = readSettings({ port: "0", store, rateLimit: "off", logLevel: "silent", ...flags }, {});
-    const bus = await startServer(settings, createLog(settings.logLevel));
+    const log = createLog(settings.logLevel);
+    const bus = await startServer(settings, log, { "/mcp": mcpDoor(log) });
     const close = async () => {
       await bus.close();
       await clear();
