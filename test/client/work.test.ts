@@ -105,17 +105,18 @@ describe("work on an inbox", () => {
   test("stops when its signal aborts: what runs is finished and acknowledged, the rest lies there untouched", async () => {
     const { bus, joe } = await jacksMail(6);
     const stop = new AbortController();
+    let begun = 0;
     let finished = 0;
     const work = joe.work(
       "jack",
       async (_, { signal }) => {
-        await delay(400);
+        if (++begun === 2) stop.abort();
+        await delay(1200);
         expect(signal.aborted).toBe(false);
         finished++;
       },
       { concurrency: 2, signal: stop.signal, leaseSeconds: 1 },
     );
-    setTimeout(() => stop.abort(), 100);
     expect(await work).toEqual({ done: 2, failed: 0, lost: 0 });
     expect(finished).toBe(2);
     const untouched = Array(4).fill(["UNREAD", 0]);
