@@ -129,7 +129,8 @@ describe("a stranger", () => {
     expect(JSON.parse(stdout)).toEqual({
       service: "agentbus.v1.MessageBus",
       pulled: ["Handle blog publishing"],
-      refused: [true, "RATE_LIMITED"],
+      refused: "INVALID_FIELD",
+      limited: "RATE_LIMITED",
       unreachable: true,
       hidden: "ERR_PACKAGE_PATH_NOT_EXPORTED",
       leftBehind: [],
