@@ -71,6 +71,10 @@ const rooms: Readonly<Record<string, Room>> = {
     // Names and defaults of settings; the closed set of reasons.
     files: ["config.ts", "errors.ts"],
   },
+  "mcp/": {
+    has: (file) => file.startsWith("mcp/"),
+    mayNot: /^(domain|store|server|cli|testing|better-sqlite3|commander)$/,
+  },
   "testing/": {
     has: (file) => file.startsWith("testing/"),
     mayNot: /^(gen|store|cli|mcp|vitest|better-sqlite3|commander)$/,
@@ -170,6 +174,8 @@ describe("imports", () => {
       ["client/", "client/connect-bus.ts", "../store/open-store.ts"],
       ["client/", "client/connect-bus.ts", "../bus.ts"],
       ["client/", "client/connect-bus.ts", "../testing/start-test-bus.ts"],
+      ["mcp/", "mcp/mail.ts", "../server/rpc.ts"],
+      ["mcp/", "mcp/mail.ts", "../bus.ts"],
       ["testing/", "testing/start-test-bus.ts", "../store/open-store.ts"],
       ["testing/", "testing/start-test-bus.ts", "vitest"],
       ["client/", "client/connect-bus.ts", "better-sqlite3"],

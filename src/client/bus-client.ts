@@ -29,9 +29,9 @@ const MAX_SUBJECT_BYTES = 1024;
 export interface BusClientOptions {
   /** Addresses of the nodes of one bus, in the order of preference. Absent: AGENTBUS_URL, or http://127.0.0.1:8091. */
   readonly urls?: string | readonly string[] | undefined;
-  /** Absent: AGENTBUS_TOKEN. */
+  /** Absent: AGENTBUS_TOKEN; "": none, whatever the environment says. */
   readonly token?: string | undefined;
-  /** Who you are: the default of every `from`, and whose inbox it is. Absent: AGENTBUS_AGENT. */
+  /** Who you are: the default of every `from`, and whose inbox it is. Absent: AGENTBUS_AGENT; "": nobody. */
   readonly agent?: string | undefined;
   /** For who lives in the bus's own process: gives connections to it, and `urls` are not dialed. */
   readonly connect?: (() => Duplex) | undefined;
@@ -190,7 +190,7 @@ function callSettings({ urls, token, agent }: BusClientOptions) {
   );
   const given = readSettings({}, environment);
   const url = urls === undefined ? given.url : settings.url.parse([urls].flat().join(","));
-  return { url, token: token ?? given.token, agent: agent ?? given.agent };
+  return { url, token: (token ?? given.token) || undefined, agent: (agent ?? given.agent) || undefined };
 }
 
 function sent({ $typeName: _, $unknown: __, ...response }: SendResponse): SentMessage {
