@@ -4,19 +4,20 @@
  */
 import { Command, CommanderError } from "commander";
 import { SettingError, settings } from "../config.ts";
+import { packageVersion } from "../server/package-version.ts";
 import { EXIT, type ExitCode, exitCodeHelp } from "./exit-codes.ts";
 import { Failure, localFailure, usageFailure } from "./failure.ts";
 import { packageVersion } from "./package-version.ts";
 import { callSettings, settingHelp } from "./setting-options.ts";
 import { hasDocument, say, writeDocument } from "./write-output.ts";
 
-interface Entry {
+export interface Entry {
   readonly summary: string;
   readonly load: () => Promise<Command>;
 }
 
 /** In the order of use. */
-const groups: Readonly<Record<string, Readonly<Record<string, Entry>>>> = {
+export const groups: Readonly<Record<string, Readonly<Record<string, Entry>>>> = {
   "Write and read:": {
     send: {
       summary: "Send a message to one agent, or to ALL",
@@ -30,6 +31,14 @@ const groups: Readonly<Record<string, Readonly<Record<string, Entry>>>> = {
       summary: "Print unread mail and acknowledge what was printed",
       load: async () => (await import("./inbox.ts")).inboxCommand(),
     },
+    reply: {
+      summary: "Answer a message",
+      load: async () => (await import("./reply.ts")).replyCommand(),
+    },
+    ask: {
+      summary: "Send a question and wait for its answer",
+      load: async () => (await import("./ask.ts")).askCommand(),
+    },
     ack: {
       summary: "Mark messages as read",
       load: async () => (await import("./ack.ts")).ackCommand(),
@@ -41,6 +50,18 @@ const groups: Readonly<Record<string, Readonly<Record<string, Entry>>>> = {
     receipt: {
       summary: "Say what became of a message, inbox by inbox",
       load: async () => (await import("./receipt.ts")).receiptCommand(),
+    },
+    history: {
+      summary: "List mail, read or not",
+      load: async () => (await import("./history.ts")).historyCommand(),
+    },
+    search: {
+      summary: "Find words in mail",
+      load: async () => (await import("./search.ts")).searchCommand(),
+    },
+    redrive: {
+      summary: "Make dead letters unread again",
+      load: async () => (await import("./redrive.ts")).redriveCommand(),
     },
     outbox: {
       summary: "See and send what was kept while the bus was away",
@@ -57,6 +78,10 @@ const groups: Readonly<Record<string, Readonly<Record<string, Entry>>>> = {
     agents: {
       summary: "List agents and what waits for them",
       load: async () => (await import("./agents.ts")).agentsCommand(),
+    },
+    watch: {
+      summary: "Show agents and mail as they change",
+      load: async () => (await import("./watch.ts")).watchCommand(),
     },
     register: {
       summary: "Register an agent, or change its description",
@@ -79,6 +104,16 @@ const groups: Readonly<Record<string, Readonly<Record<string, Entry>>>> = {
     backup: {
       summary: "Copy the store into a file while the bus runs",
       load: async () => (await import("./backup.ts")).backupCommand(),
+    },
+  },
+  "Set up:": {
+    doctor: {
+      summary: "Say what is wrong between here and the bus",
+      load: async () => (await import("./doctor.ts")).doctorCommand(),
+    },
+    completion: {
+      summary: "Print what makes a shell complete agentbus",
+      load: async () => (await import("./completion.ts")).completionCommand(),
     },
   },
 };
