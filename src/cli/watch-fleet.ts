@@ -23,7 +23,7 @@ export interface Fleet {
 /** An outage is something to show, too: the failure's words. */
 export type Look = Fleet | { readonly at: Date; readonly outage: string };
 
-/** By the history, for a pull would make it seem as if that agent itself had looked. Fails with anything but an outage. */
+/** By the history: a look at the inbox gives the oldest mail only, and nothing that was read. Fails with anything but an outage. */
 export async function lookAtFleet(
   bus: MessageBusClient,
   agent: string | undefined,
