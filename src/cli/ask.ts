@@ -122,7 +122,9 @@ function noAnswer(to: string, timeoutMs: number, messageId: string, state: strin
 
 async function printAnswer(bus: MessageBusClient, agent: string, message: Message, json?: boolean): Promise<void> {
   const document = create(GetMessageResponseSchema, { message });
-  await writeAnswer(json, GetMessageResponseSchema, document, () => messageText(message, process.stdout.isTTY));
+  // Its state is about to change.
+  const { state: _, ...printed } = message;
+  await writeAnswer(json, GetMessageResponseSchema, document, () => messageText(printed, process.stdout.isTTY));
   if (message.sender === BUS) {
     say("the question came back: nobody will answer it");
     process.exitCode = EXIT.refused;
