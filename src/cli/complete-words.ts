@@ -25,7 +25,14 @@ export async function completeWords(words: readonly string[]): Promise<Completio
   // Bash makes words of their own of "--as=jo": "--as", "=" and "jo".
   const split = current === "=" ? [...words, ""] : words;
   const line = await readLine(split.filter((word, i) => word !== "=" || !/^--/.test(split[i - 1] ?? "")));
-  return "command" in line ? completionsIn(line) : startingWith(line.last, commandNames());
+  return line.command === undefined ? startingWith(line.last, line.names) : completionsIn(line);
+}
+
+/** No command yet: what may stand there instead. */
+interface Beginning {
+  readonly command?: undefined;
+  readonly names: readonly Completion[];
+  readonly last: string;
 }
 
 interface Line {
@@ -38,11 +45,13 @@ interface Line {
   readonly last: string;
 }
 
-async function readLine(words: readonly string[]): Promise<Line | { readonly last: string }> {
+async function readLine(words: readonly string[]): Promise<Line | Beginning> {
   const last = words.at(-1) ?? "";
-  const [name = "", ...done] = words.slice(0, -1);
+  const [name, ...done] = words.slice(0, -1);
+  if (name === undefined) return { names: [...commandNames(), ...HELPS], last };
+  if (name === "help" && done.length === 0) return { names: commandNames(), last };
   const entry = Object.values(groups).find((entries) => Object.hasOwn(entries, name))?.[name];
-  if (entry === undefined) return { last };
+  if (entry === undefined) return { names: [], last };
   let command = await entry.load();
   const given = new Map<string, string>();
   let positionals = 0;
@@ -86,11 +95,11 @@ async function completionsIn(line: Line): Promise<Completions> {
 
 function commandNames(): Completion[] {
   const known = Object.values(groups).flatMap((entries) => Object.entries(entries));
-  return [...known.map(([value, { summary }]) => ({ value, description: summary })), HELP, ...HELP_FLAGS];
+  return known.map(([value, { summary }]) => ({ value, description: summary }));
 }
 
-const HELP: Completion = { value: "help", description: "Explain a command" };
-const HELP_FLAGS: Completion[] = [
+const HELPS: readonly Completion[] = [
+  { value: "help", description: "Explain a command" },
   { value: "--help", description: "Explain it." },
   { value: "--version", description: "Print the version." },
 ];

@@ -128,6 +128,7 @@ describe("agentbus ask", () => {
   test.each(["SIGINT", "SIGTERM"] as const)("ends by %s, and says where the answer will be", async (signal) => {
     const [bus, joe, jack] = [shared(), newName("joe"), newName("jack")];
     const { running, question } = await asking(bus, joe, jack);
+    await until("it knows that it was sent", () => running.stderr().includes("nobody registered"));
     running.process.kill(signal);
     const ended = await running.ended();
     expect(ended).toMatchObject({ code: signal, stdout: "" });
