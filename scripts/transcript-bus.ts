@@ -96,9 +96,12 @@ export function settlePage(name: string, after: string): void {
   const page = join(ROOT, name);
   const before = readFileSync(page, { encoding: "utf8", flag: "a+" });
   if (comparable(before) === comparable(after)) return;
-  if (!process.argv.includes("--check")) return writeFileSync(page, after);
-  process.stderr.write(`${name} shows what is not so; run: npm run docs\n${firstDifference(before, after)}\n`);
-  process.exitCode = 1;
+  if (process.argv.includes("--check")) {
+    process.stderr.write(`${name} shows what is not so; run: npm run docs\n${firstDifference(before, after)}\n`);
+    process.exitCode = 1;
+  } else {
+    writeFileSync(page, after);
+  }
 }
 
 function comparable(text: string): string {

@@ -8,17 +8,19 @@ import { v7 as uuidv7 } from "uuid";
 import { GetMessageResponseSchema } from "#gen/agentbus/v1/message_bus_pb.js";
 import type { Message } from "#gen/agentbus/v1/message_pb.js";
 import { awaitAnswer } from "../client/await-answer.ts";
+import { BusClient } from "../client/bus-client.ts";
 import type { MessageBusClient } from "../client/connect-bus.ts";
-import { keepTrying } from "../client/keep-trying.ts";
-import { BUS } from "../message.ts";
-import { answerOf, busOf } from "./call-bus.ts";
+import { isBounce } from "../client/is-bounce.ts";
+import type { Settings } from "../config.ts";
+import { answerOf, repeatSafely } from "./call-bus.ts";
 import { durationBetween, durationText } from "./duration.ts";
 import { EXIT } from "./exit-codes.ts";
-import { Failure } from "./failure.ts";
+import { Failure, localFailure } from "./failure.ts";
 import { messageText } from "./message-text.ts";
-import { readBody } from "./read-body.ts";
 import { stateOfQuestion } from "./question-state.ts";
-import { repeatSafely, sayRemarks } from "./send.ts";
+import { readBody } from "./read-body.ts";
+import { sayRemarks } from "./send.ts";
+import { outboxSenderOf } from "./send-through-outbox.ts";
 import { agentOf, type CommonOptions, callCommand, callSettings, settle } from "./setting-options.ts";
 import { untilSignal } from "./until-signal.ts";
 import { say, writeAnswer } from "./write-output.ts";
@@ -70,19 +72,18 @@ async function ask(to: string, argument: string | undefined, options: AskOptions
   const agent = agentOf(settings);
   const body = await readBody(argument, options.bodyFile);
   const end = performance.now() + options.timeout;
-  const bus = busOf(settings);
   const requestId = options.requestId ?? uuidv7();
   const content = { sender: agent, recipient: to, subject: options.subject, body, requestId };
   const again = `to go on waiting, repeat it with --request-id ${requestId}`;
 
+  const retryForMs = Math.min(SEND_MS, options.timeout);
+  const client = new BusClient({ urls: settings.url, token: settings.token, retryForMs });
+  const bus = client.rpc;
   const interrupted = untilSignal();
   let messageId: string | undefined;
   try {
-    const sendMs = Math.min(SEND_MS, options.timeout);
-    const sent = await answerOf(
-      keepTrying(() => bus.send(content), sendMs, interrupted.signal),
-      adviseUnsent(requestId),
-    );
+    await sendKept(settings, agent);
+    const sent = await answerOf(bus.send(content, { signal: interrupted.signal }), adviseUnsent(requestId));
     messageId = sent.id;
     sayRemarks(sent);
     const question = { agent, messageId };
@@ -105,6 +106,19 @@ async function ask(to: string, argument: string | undefined, options: AskOptions
     throw error;
   } finally {
     interrupted.forget();
+    await client.close();
+  }
+}
+
+/** What was kept before goes first, so that nobody reads a question before what led to it. */
+async function sendKept(settings: Settings, agent: string): Promise<void> {
+  const outbox = outboxSenderOf(settings);
+  try {
+    await outbox.replay(agent);
+  } catch (error) {
+    say(`drafts of ${agent} could not be sent first: ${localFailure(error).message}`);
+  } finally {
+    outbox.close();
   }
 }
 
@@ -125,7 +139,7 @@ async function printAnswer(bus: MessageBusClient, agent: string, message: Messag
   // Its state is about to change.
   const { state: _, ...printed } = message;
   await writeAnswer(json, GetMessageResponseSchema, document, () => messageText(printed, process.stdout.isTTY));
-  if (message.sender === BUS) {
+  if (isBounce(message)) {
     say("the question came back: nobody will answer it");
     process.exitCode = EXIT.refused;
   }

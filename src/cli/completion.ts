@@ -1,7 +1,7 @@
 /** `agentbus completion`: prints what makes a shell complete agentbus. It must not know any command. */
 import { Argument, Command } from "commander";
-import { cutText, oneLine } from "./visible-text.ts";
 import { type CommonOptions, settingsCommand } from "./setting-options.ts";
+import { cutText, oneLine } from "./visible-text.ts";
 import { writeDocument, writeOut } from "./write-output.ts";
 
 /** Characters: it stands beside the word in a list. */

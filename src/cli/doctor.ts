@@ -3,6 +3,7 @@ import type { Command } from "commander";
 import { checkAddress } from "./check-address.ts";
 import { checkBus } from "./check-bus.ts";
 import { checkHost } from "./check-host.ts";
+import { checkOutbox } from "./check-outbox.ts";
 import { type Check, fail, ok, warn } from "./doctor-check.ts";
 import { EXIT } from "./exit-codes.ts";
 import { type CommonOptions, callCommand, callSettings, settle } from "./setting-options.ts";
@@ -13,7 +14,7 @@ export function doctorCommand(): Command {
   return callCommand("doctor")
     .description(
       "Look for what is wrong between here and the bus, and say what to do: address, TLS, store, versions, clocks, " +
-        "token, name, this host. Ends with 0 if nothing fails, 5 if no bus can be reached, else 1.",
+        "token, name, outbox, this host. Ends with 0 if nothing fails, 5 if no bus can be reached, else 1.",
     )
     .addHelpText(
       "after",
@@ -36,7 +37,7 @@ async function doctor(options: CommonOptions, command: Command): Promise<void> {
     return warning === undefined ? ok(name, found.join(", ")) : warn(name, warning);
   });
   if (answering !== undefined) checks.push(...(await checkBus(settings, answering)));
-  checks.push(...checkHost());
+  checks.push(await checkOutbox(settings), ...checkHost());
   const failed = checks.some(({ status }) => status === "fail");
   if (failed) process.exitCode = answering === undefined ? EXIT.unreachable : EXIT.refused;
   await (options.json ? writeDocument({ ok: !failed, checks }) : writeOut(checks.map(lineOf).join("")));

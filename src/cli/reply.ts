@@ -3,12 +3,15 @@ import type { Command } from "commander";
 import { SendResponseSchema } from "#gen/agentbus/v1/message_bus_pb.js";
 import type { Message } from "#gen/agentbus/v1/message_pb.js";
 import type { MessageBusClient } from "../client/connect-bus.ts";
-import { ALL, BUS, foldName, MAX_SUBJECT_BYTES, MAX_TTL_SECONDS, textOfCut } from "../message.ts";
+import { isBounce } from "../client/is-bounce.ts";
+import { replySubject } from "../client/reply-subject.ts";
+import { ALL, foldName, MAX_TTL_SECONDS } from "../message.ts";
 import { answerOf, busOf } from "./call-bus.ts";
 import { EXIT } from "./exit-codes.ts";
 import { type Failure, refusal, usageFailure } from "./failure.ts";
 import { readBody } from "./read-body.ts";
-import { repeatSafely, sayRemarks, sendFields } from "./send.ts";
+import { sayRemarks, sendFields } from "./send.ts";
+import { sendThroughOutbox } from "./send-through-outbox.ts";
 import { agentOf, type CommonOptions, callCommand, callSettings, settle, wholeNumber } from "./setting-options.ts";
 import { say, writeAnswer } from "./write-output.ts";
 
@@ -23,7 +26,9 @@ interface ReplyOptions extends CommonOptions {
 
 export function replyCommand(): Command {
   return callCommand("reply")
-    .description("Answer a message: to its sender, with its subject. The id of the answer is printed.")
+    .description(
+      "Answer a message: to its sender, with its subject. The id of the answer is printed once the bus has it on disk; while the bus is away it is kept in the outbox (4).",
+    )
     .argument("<ID>", "Id of the message that you answer.")
     .argument("[BODY]", 'The text; - reads it from standard input, "" sends none.')
     .option("-s, --subject <SUBJECT>", "Instead of the message's own behind Re:.")
@@ -56,7 +61,11 @@ async function reply(id: string, argument: string | undefined, options: ReplyOpt
   const bus = busOf(settings);
   const heading = await headingOf(bus, sender, id, options);
   const content = { sender, ...heading, body, ...sendFields({ ...options, replyTo: id }) };
-  const answer = await answerOf(bus.send(content), repeatSafely(content.requestId));
+  const answer = await sendThroughOutbox(settings, content, options.json);
+  if (answer === undefined) {
+    if (options.ack) say(`${id} is not acknowledged: the bus is away`);
+    return;
+  }
   await writeAnswer(options.json, SendResponseSchema, answer, () => `${answer.id}\n`);
   sayRemarks(answer);
   if (options.ack) await ackAnswered(bus, sender, id);
@@ -79,8 +88,9 @@ function adviseUnseen({ exitCode }: Failure): string | undefined {
 }
 
 /** Like e-mail: to the sender; a further word to one's own message goes where that went. */
-function replyTo({ id, sender, recipient, inReplyTo }: Message, agent: string): string {
-  if (sender === BUS) {
+function replyTo(message: Message, agent: string): string {
+  const { id, sender, recipient, inReplyTo } = message;
+  if (isBounce(message)) {
     const original = inReplyTo ?? "ID";
     throw refusal(
       `${id} is a bounce: nobody reads answers to it. It tells of your message ${original}: see agentbus receipt ${original}, then send it again or to another agent.`,
@@ -89,11 +99,6 @@ function replyTo({ id, sender, recipient, inReplyTo }: Message, agent: string): 
   if (sender !== foldName(agent)) return sender;
   if (recipient !== ALL) return recipient;
   throw refusal(`${id} is your own broadcast; to write to everybody once more: agentbus broadcast --reply-to ${id}`);
-}
-
-function replySubject(subject: string): string {
-  const whole = /^re:/i.test(subject) ? subject : `Re: ${subject}`.trimEnd();
-  return textOfCut(Buffer.from(whole, "utf8").subarray(0, MAX_SUBJECT_BYTES));
 }
 
 async function ackAnswered(bus: MessageBusClient, agent: string, id: string): Promise<void> {

@@ -7,7 +7,6 @@ import { SettingError, settings } from "../config.ts";
 import { packageVersion } from "../server/package-version.ts";
 import { EXIT, type ExitCode, exitCodeHelp } from "./exit-codes.ts";
 import { Failure, localFailure, usageFailure } from "./failure.ts";
-import { packageVersion } from "./package-version.ts";
 import { callSettings, settingHelp } from "./setting-options.ts";
 import { hasDocument, say, writeDocument } from "./write-output.ts";
 

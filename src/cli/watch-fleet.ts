@@ -3,7 +3,7 @@ import type { Agent } from "#gen/agentbus/v1/agent_pb.js";
 import { Box } from "#gen/agentbus/v1/message_bus_pb.js";
 import type { Message } from "#gen/agentbus/v1/message_pb.js";
 import type { MessageBusClient } from "../client/connect-bus.ts";
-import { isOutage } from "../client/keep-trying.ts";
+import { passes } from "../client/passing-failure.ts";
 import { MAX_PAGE_SIZE } from "../message.ts";
 import { answerOf } from "./call-bus.ts";
 import { Failure } from "./failure.ts";
@@ -43,7 +43,7 @@ export async function lookAtFleet(
     return { at: new Date(), agents, mail };
   } catch (error) {
     const failure = await answerOf(Promise.reject(error)).catch((told) => told);
-    if (!isOutage(error) || !(failure instanceof Failure)) throw failure;
+    if (!passes(error) || !(failure instanceof Failure)) throw failure;
     return { at: new Date(), outage: failure.message };
   }
 }

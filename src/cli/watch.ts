@@ -4,7 +4,7 @@
  */
 import { setTimeout as delay } from "node:timers/promises";
 import type { Command } from "commander";
-import { busOf } from "./call-bus.ts";
+import { BusClient } from "../client/bus-client.ts";
 import { durationBetween } from "./duration.ts";
 import { type CommonOptions, callCommand, callSettings, settle } from "./setting-options.ts";
 import { untilSignal } from "./until-signal.ts";
@@ -44,7 +44,7 @@ Examples:
 
 async function watch(options: WatchOptions, command: Command): Promise<void> {
   const settings = settle(command, callSettings);
-  const bus = busOf(settings);
+  const client = new BusClient({ urls: settings.url, token: settings.token, retryForMs: 0 });
   const interrupted = untilSignal();
   const leave = new AbortController();
   const signal = AbortSignal.any([interrupted.signal, leave.signal]);
@@ -52,7 +52,7 @@ async function watch(options: WatchOptions, command: Command): Promise<void> {
   const view = onScreen ? openScreen(settings.url, () => leave.abort()) : tellChanges(options.json ?? false);
   try {
     for (;;) {
-      await view.show(await lookAtFleet(bus, settings.agent, signal));
+      await view.show(await lookAtFleet(client.rpc, settings.agent, signal));
       await delay(options.interval, undefined, { signal });
     }
   } catch (error) {
@@ -61,5 +61,6 @@ async function watch(options: WatchOptions, command: Command): Promise<void> {
   } finally {
     view.close();
     interrupted.forget();
+    await client.close();
   }
 }

@@ -6,7 +6,8 @@ import { setTimeout as delay } from "node:timers/promises";
 import { Box } from "#gen/agentbus/v1/message_bus_pb.js";
 import type { Message } from "#gen/agentbus/v1/message_pb.js";
 import type { MessageBusClient } from "./connect-bus.ts";
-import { isOutage } from "./keep-trying.ts";
+import { isBounce } from "./is-bounce.ts";
+import { passes } from "./passing-failure.ts";
 
 /** How often it looks while other mail waits in the inbox, because a wait for mail ends at once then. */
 const POLL_MS = 500;
@@ -14,9 +15,6 @@ const POLL_MS = 500;
 const WAIT_SECONDS = 20;
 /** Of a call, beyond what it was asked to wait: a bus whose host is gone should not hold it up for long. */
 const ANSWER_MS = 5000;
-
-/** Who sends bounces. */
-const BUS = "bus";
 
 export interface Question {
   /** Who asked. */
@@ -26,7 +24,8 @@ export interface Question {
 
 /**
  * The first answer, whole and in whatever state; or the bounce, if the question died; undefined: neither came in time.
- * Outages are waited through: it fails with one that lasts until the end, and at once with anything else.
+ * Outages are waited through: it fails with one that lasts until the end, and at once with what does not pass. `bus` must
+ * fail as that of a BusClient does.
  */
 export async function awaitAnswer(
   bus: MessageBusClient,
@@ -44,7 +43,7 @@ export async function awaitAnswer(
       await waitForMail(bus, question.agent, left, signal);
     } catch (error) {
       signal.throwIfAborted();
-      if (!isOutage(error) || left <= 0) throw error;
+      if (!passes(error) || left <= 0) throw error;
     }
     const now = performance.now();
     await delay(Math.max(0, Math.min(began + POLL_MS, end) - now), undefined, { signal });
@@ -59,7 +58,7 @@ async function findAnswer(
 ): Promise<Message | undefined> {
   const call = { signal, timeoutMs: ANSWER_MS };
   const { messages } = await bus.listMessages({ agent, box: Box.INBOX, inReplyTo, maxBodyBytes: 1 }, call);
-  const first = messages.findLast(({ sender }) => sender !== BUS) ?? messages.at(-1);
+  const first = messages.findLast((message) => !isBounce(message)) ?? messages.at(-1);
   if (first === undefined) return undefined;
   return (await bus.getMessage({ agent, messageId: first.id }, call)).message;
 }

@@ -6,25 +6,25 @@ import type { Duplex } from "node:stream";
 import { create } from "@bufbuild/protobuf";
 import { createClient } from "@connectrpc/connect";
 import { v7 as uuidv7 } from "uuid";
-import type { Message } from "#gen/agentbus/v1/message_pb.js";
 import {
   BroadcastRequestSchema,
   MessageBus,
   SendRequestSchema,
   type SendResponse,
 } from "#gen/agentbus/v1/message_bus_pb.js";
+import type { Message } from "#gen/agentbus/v1/message_pb.js";
 import { environmentName, readSettings, SettingError, settings } from "../config.ts";
 import { type MessageBusClient, openTransport } from "./connect-bus.ts";
 import { SendGatherer } from "./gather-sends.ts";
 import { type LeasedMessage, readInbox } from "./inbox.ts";
 import { type InboxOptions, InboxReader } from "./inbox-reader.ts";
+import { replySubject } from "./reply-subject.ts";
 import { withRetries } from "./retry-calls.ts";
 import { type Handler, type WorkOptions, type WorkSummary, workOn } from "./work.ts";
 
 /** Longer than the ten seconds for which a bus tries to reach its store, so that its own word arrives. */
 const TIMEOUT_MS = 15_000;
 const RETRY_FOR_MS = 10_000;
-const MAX_SUBJECT_BYTES = 1024;
 
 export interface BusClientOptions {
   /** Addresses of the nodes of one bus, in the order of preference. Absent: AGENTBUS_URL, or http://127.0.0.1:8091. */
@@ -198,9 +198,3 @@ function sent({ $typeName: _, $unknown: __, ...response }: SendResponse): SentMe
 }
 
 /** "Re: " once, however often it goes to and fro; cut at a character's edge where that makes it too long. */
-function replySubject(subject: string): string {
-  const whole = /^re:/i.test(subject) ? subject : `Re: ${subject}`;
-  const bytes = new TextEncoder().encode(whole).subarray(0, MAX_SUBJECT_BYTES);
-  // In stream mode a decoder keeps back an unfinished last character instead of replacing it.
-  return new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes, { stream: true });
-}

@@ -1,17 +1,23 @@
 /** `agentbus doctor`: each thing that can be wrong between here and the bus is named, with what to do. */
+
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer, type RequestListener } from "node:http";
-import { createServer as createTcpServer, type AddressInfo, type Server } from "node:net";
-import { readFileSync } from "node:fs";
+import { type AddressInfo, createServer as createTcpServer, type Server } from "node:net";
+import { join } from "node:path";
 import { buffer } from "node:stream/consumers";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { startBus } from "../start-bus.ts";
+import { startBus, temporaryFolder } from "../start-bus.ts";
+import { makeCertificate } from "../wire/tls-material.ts";
 import { type CliOptions, cli, DEAD_URL, documentOf, mail, newName, sharedBus, until } from "./run-cli.ts";
 
 const shared = sharedBus();
+/** One that is not there. */
+const outbox = () => join(temporaryFolder(), "not/made/outbox.db");
 const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8"));
 
 async function doctor(url: string, words: string[] = [], options: CliOptions = {}) {
-  const ended = await cli(["doctor", "--json", "--url", url, ...words], options);
+  const env = { AGENTBUS_OUTBOX: outbox(), ...options.env };
+  const ended = await cli(["doctor", "--json", "--url", url, ...words], { ...options, env });
   const { ok, checks } = documentOf(ended);
   const found: Record<string, string> = {};
   for (const { name, status, message } of checks) found[name] = `${status}: ${message}`;
@@ -28,7 +34,7 @@ async function listening(server: Server): Promise<string> {
 const serving = (listener: RequestListener) => listening(createServer(listener));
 
 /** In front of a bus, as a proxy that changes the heading and text of what a GET is answered. */
-const before = (url: string, change: (headers: Record<string, string>, text: string) => string) =>
+const inFrontOf = (url: string, change: (headers: Record<string, string>, text: string) => string) =>
   serving(async (request, response) => {
     const { method = "GET", headers } = request;
     const body = method === "POST" ? await buffer(request) : undefined;
@@ -43,7 +49,9 @@ const before = (url: string, change: (headers: Record<string, string>, text: str
 describe("agentbus doctor", () => {
   test("finds nothing wrong with a bus that is well, and ends with 0", async () => {
     const [bus, name] = [shared(), newName("jack")];
-    const ended = await cli(["doctor", "--as", name, "--url", bus.url]);
+    const file = outbox();
+    const ended = await cli(["doctor", "--as", name, "--url", bus.url, "--outbox", file]);
+    expect(existsSync(join(file, "../.."))).toBe(false);
     expect(ended).toMatchObject({ code: 0, stderr: "" });
     expect(ended.stdout.replace(/\d+ ms/, "N ms")).toBe(
       [
@@ -53,6 +61,7 @@ describe("agentbus doctor", () => {
         "ok    clock: within 5 s of the bus's",
         "ok    token: the bus asks for none",
         `ok    agent: ${name} is not registered yet: its first send or inbox does that`,
+        `ok    outbox: ${file}: no drafts`,
         `ok    node: ${process.versions.node}, ${process.platform} ${process.arch}`,
         "ok    proxy: none in the environment",
         "",
@@ -110,7 +119,7 @@ describe("agentbus doctor", () => {
     expect({ code, ok }).toEqual({ code: 5, ok: false });
     for (const [address, words] of troubles)
       expect(found[`bus ${address}`]).toMatch(new RegExp(`^fail: .*${words.source}`));
-    expect(Object.keys(found)).toEqual([...troubles.map(([address]) => `bus ${address}`), "node", "proxy"]);
+    expect(Object.keys(found)).toEqual([...troubles.map(([address]) => `bus ${address}`), "outbox", "node", "proxy"]);
   });
 
   test("only warns of an address while another one answers", async () => {
@@ -121,7 +130,7 @@ describe("agentbus doctor", () => {
   });
 
   test("warns of a clock that is more than 5 s off, of another version and of proxies", async () => {
-    const ahead = await before(shared().url, (headers, text) => {
+    const ahead = await inFrontOf(shared().url, (headers, text) => {
       headers["date"] = new Date(Date.now() + 90_000).toUTCString();
       return text.replace(version, "9.9.9");
     });
@@ -131,11 +140,42 @@ describe("agentbus doctor", () => {
     expect(found["clock"]).toMatch(/^warn: 1 min behind the bus's/);
     expect(found["version"]).toBe(`warn: ${version} here, 9.9.9 there: use the same`);
     expect(found["proxy"]).toMatch(/^warn: HTTP_PROXY is set: .* except to localhost$/);
-    const behind = await before(shared().url, (headers, text) => {
+    const behind = await inFrontOf(shared().url, (headers, text) => {
       headers["date"] = new Date(Date.now() - 60_000).toUTCString();
       return text;
     });
     expect((await doctor(behind)).found["clock"]).toMatch(/^warn: .* ahead of the bus's/);
+  });
+
+  test("says whether it trusts the certificate, and until when that is good", async () => {
+    const { cert, key } = makeCertificate(temporaryFolder(), "bus");
+    const { url } = await startBus({ tlsCert: cert, tlsKey: key });
+    const unknown = await doctor(url);
+    expect(unknown.code).toBe(5);
+    expect(unknown.found[`bus ${url}`]).toMatch(
+      /^fail: its certificate is its own: trust it with NODE_EXTRA_CA_CERTS=FILE/,
+    );
+    const trusting = await doctor(url, [], { env: { NODE_EXTRA_CA_CERTS: cert } });
+    expect(trusting.found).toMatchObject({ token: "ok: the bus asks for none" });
+    expect(trusting.found[`bus ${url}`]).toMatch(/certificate until 20\d\d-\d\d-\d\d/);
+  });
+
+  test("counts the drafts of this host, and fails where none could be kept", async () => {
+    const file = join(temporaryFolder(), "outbox.db");
+    const found = async (AGENTBUS_OUTBOX: string) => {
+      const { code, found } = await doctor(shared().url, [], { env: { AGENTBUS_OUTBOX } });
+      return `${code} ${found["outbox"]}`;
+    };
+    const queued = await cli(["send", "jack", "x", "-s", "y", "--as", "joe", "--url", DEAD_URL, "--outbox", file]);
+    expect(queued.code).toBe(4);
+    expect(await found(file)).toMatch(
+      /^0 warn: .*drafts that wait: 1, that will not be sent: 0; agentbus outbox flush/,
+    );
+    expect(await found("off")).toMatch(/^0 warn: off/);
+    const wrong = join(temporaryFolder(), "file");
+    writeFileSync(wrong, "x".repeat(5000));
+    expect(await found(wrong)).toMatch(/^1 fail: .*it is damaged/);
+    expect(await found("/proc/agentbus/outbox.db")).toMatch(/^[01] (fail|warn): /);
   });
 
   test("fails where the bus is not ready", async () => {

@@ -1,6 +1,8 @@
 /** `agentbus reply`: where an answer goes, under which subject, and what becomes of the message. */
+
+import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { startBus } from "../start-bus.ts";
+import { startBus, temporaryFolder } from "../start-bus.ts";
 import { cliOf, DEAD_URL, documentOf, mail, newName, sharedBus, unread } from "./run-cli.ts";
 
 const shared = sharedBus();
@@ -77,6 +79,14 @@ describe("agentbus reply", () => {
       stderr: expect.stringContaining(`agentbus broadcast --reply-to ${toAll}`),
     });
     expect(await unread(bus, "ann")).toEqual([toAll]);
+  });
+
+  test("is kept in the outbox while the bus is away, if it is said to whom", async () => {
+    const env = { AGENTBUS_OUTBOX: join(temporaryFolder(), "outbox.db") };
+    const name = newName("jack");
+    const words = ["reply", "some-id", "Done.", "--to", name, "-s", "Re: it", "--ack"];
+    const kept = await cliOf({ url: DEAD_URL }, "joe")(words, { env });
+    expect(kept).toMatchObject({ code: 4, stdout: "", stderr: expect.stringContaining("some-id is not acknowledged") });
   });
 
   test("says how to send without looking up, and does so with --to", async () => {
