@@ -1,7 +1,7 @@
 /** Writes docs/cli.md: what each command says of itself and prints, from the program itself; `--check` only compares. */
 import type { Command } from "commander";
 import { EXIT, exitCodeHelp } from "#dist/cli/exit-codes.js";
-import { groups } from "#dist/cli/run-command-line.js";
+import { groups } from "#dist/cli/command-table.js";
 import { type Step, scenarios } from "./cli-scenarios.ts";
 import { ID, onFreshBus, type Run, settlePage } from "./transcript-bus.ts";
 

@@ -6,7 +6,7 @@ import type { Command, Option } from "commander";
 import { connectBus } from "../client/connect-bus.ts";
 import { readSettings, settings } from "../config.ts";
 import { ALL, foldName, MAX_PAGE_SIZE } from "../message.ts";
-import { groups } from "./run-command-line.ts";
+import { groups } from "./command-table.ts";
 
 /** Nobody waits longer for a TAB. */
 const ANSWER_MS = 1000;
