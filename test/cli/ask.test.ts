@@ -126,13 +126,19 @@ describe("agentbus ask", () => {
   });
 
   test.each(["SIGINT", "SIGTERM"] as const)("ends by %s, and says where the answer will be", async (signal) => {
-    const [bus, joe, jack] = [shared(), newName("joe"), newName("jack")];
-    const { running, question } = await asking(bus, joe, jack);
-    await until("it knows that it was sent", () => running.stderr().includes("nobody registered"));
+    const [bus, joe, jack, requestId] = [shared(), newName("joe"), newName("jack"), newName("r")];
+    const content = { from: joe, to: jack, subject: "Question", body: "Which port?", requestId };
+    const question = (await bus.ok("Send", content)).id;
+    const { running } = await asking(bus, joe, jack, "--request-id", requestId);
+    await until("it knows that it was sent", () => running.stderr().includes("already stored"));
     running.process.kill(signal);
     const ended = await running.ended();
     expect(ended).toMatchObject({ code: signal, stdout: "" });
-    expect(ended.stderr).toContain(`the answer to ${question} will come to your inbox`);
+    expect(ended.stderr).toMatch(
+      new RegExp(
+        `^already stored.*\nstopped waiting; the answer to ${question} will come to your inbox; .*--request-id ${requestId}\n$`,
+      ),
+    );
   });
 
   test.each(["90", "0s", "8d", "1.5h", "x"])("refuses --timeout %s with 2", async (text) => {
