@@ -1,4 +1,4 @@
-/** What the pages show is what the programs print. */
+/** What README.md and docs/cli.md show is what the programs print. */
 import { execFile } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { promisify } from "node:util";
@@ -37,5 +37,11 @@ describe("a page", () => {
       ...linked.filter((path) => !existsSync(new URL(path, new URL(page, root)))),
     ];
     expect(missing).toEqual([]);
+  });
+});
+
+describe("docs/cli.md", () => {
+  test("has every command's help and shows what it prints on a fresh bus", { timeout: 240_000 }, async () => {
+    await expect(script("write-cli-page.ts")).resolves.toBeDefined();
   });
 });
