@@ -17,7 +17,9 @@ describe.each(Object.entries(hosts))("a host that speaks %s", (kind, open) => {
     const [sender, reader] = [await open(bus(), { agent: joe }), await open(bus(), { agent: jack })];
     const first = await sender.call("send_message", { to: jack, subject: "Review", body: "PR 12, please" });
     const second = await sender.call("send_message", { to: jack, subject: "Review", body: "And PR 13" });
-    expect(first.text).toMatch(new RegExp(`^Sent to ${jack}, id ${first.data.id}\\. Note: nobody registered "${jack}"`));
+    expect(first.text).toMatch(
+      new RegExp(`^Sent to ${jack}, id ${first.data.id}\\. Note: nobody registered "${jack}"`),
+    );
 
     const inbox = await reader.call("check_inbox");
     expect(inbox.data.messages).toEqual([
@@ -25,7 +27,9 @@ describe.each(Object.entries(hosts))("a host that speaks %s", (kind, open) => {
       { id: second.data.id, from: joe, to: jack, subject: "Review", body: "And PR 13", sent: expect.any(String) },
     ]);
     for (const { id, body } of inbox.data.messages) {
-      expect(inbox.text).toMatch(new RegExp(`^--- ${id} from ${joe} to ${jack}, .*, subject "Review"\n${body}\n--- end of ${id}$`, "m"));
+      expect(inbox.text).toMatch(
+        new RegExp(`^--- ${id} from ${joe} to ${jack}, .*, subject "Review"\n${body}\n--- end of ${id}$`, "m"),
+      );
     }
 
     const answer = await reader.call("reply", { message_id: first.data.id, body: "Done." });
