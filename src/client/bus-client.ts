@@ -16,7 +16,10 @@ import {
 import { environmentName, readSettings, SettingError, settings } from "../config.ts";
 import { type MessageBusClient, openTransport } from "./connect-bus.ts";
 import { SendGatherer } from "./gather-sends.ts";
+import { type LeasedMessage, readInbox } from "./inbox.ts";
+import { type InboxOptions, InboxReader } from "./inbox-reader.ts";
 import { withRetries } from "./retry-calls.ts";
+import { type Handler, type WorkOptions, type WorkSummary, workOn } from "./work.ts";
 
 /** Longer than the ten seconds for which a bus tries to reach its store, so that its own word arrives. */
 const TIMEOUT_MS = 15_000;
@@ -89,6 +92,8 @@ export class BusClient {
   /** Who you are. */
   readonly agent: string | undefined;
   readonly #sends: SendGatherer;
+  readonly #pulls: MessageBusClient;
+  readonly #closed = new AbortController();
   readonly #disconnect: () => void;
 
   /** Connects nothing yet: the first call does. Throws a SettingError for an option or variable that can't be used. */
@@ -101,6 +106,8 @@ export class BusClient {
     this.agent = agent;
     const sending = createClient(MessageBus, withRetries(transport, { ...limits, limitedForMs: 0 }));
     this.#sends = new SendGatherer(sending, retryForMs);
+    const once = { ...limits, unavailableForMs: 0, limitedForMs: 0 };
+    this.#pulls = createClient(MessageBus, withRetries(transport, once));
     this.#disconnect = close;
   }
 
@@ -126,14 +133,38 @@ export class BusClient {
     return this.send({ ...reply, subject, to: message.sender, inReplyTo: message.id }, options);
   }
 
-  /** Resolves when what was sent is settled and every connection is closed. */
+  /**
+   * The mail of an inbox, message by message, for ever: each is leased while the loop's body works on it, and acknowledged
+   * when the body is done, that is, when it asks for the next. A body that is left (break, return, throw) leaves its
+   * message unacknowledged: it comes again later. Survives an outage of the bus; throws what needs somebody, such as a
+   * refused token.
+   */
+  inbox(agent = this.agent, options: InboxOptions = {}): AsyncGenerator<LeasedMessage, void, void> {
+    return readInbox(this.#reader(agent, options));
+  }
+
+  /**
+   * Calls `handler` with every message of an inbox: acknowledged when it resolves; when it rejects, the message comes again
+   * after a back-off that doubles with every attempt. Resolves when `signal` aborts and all that was begun is finished.
+   */
+  work(agent: string | undefined, handler: Handler, options: WorkOptions = {}): Promise<WorkSummary> {
+    return workOn(this.#reader(agent ?? this.agent, options), handler, options);
+  }
+
+  /** Resolves when what was sent is settled and every connection is closed. Loops end; what they work on, they finish. */
   async close(): Promise<void> {
+    this.#closed.abort();
     await this.#sends.drain();
     this.#disconnect();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
+  }
+
+  #reader(agent: string | undefined, options: InboxOptions): InboxReader {
+    if (agent === undefined) throw new SettingError(`say whose inbox: its agent's name, or ${whoAmI}`);
+    return new InboxReader({ agent, rpc: this.rpc, pulls: this.#pulls, closed: this.#closed.signal }, options);
   }
 
   #letter({ from = this.agent, subject = "", body, inReplyTo, ttlSeconds, requestId, traceparent }: Letter) {

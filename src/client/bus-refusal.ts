@@ -2,7 +2,7 @@
  * The one reader of how a bus says no: from Connect's error, or from an item of a batch, to one class with the reason as
  * data. It must not know who called, nor how an error is shown to a person.
  */
-import { Code, ConnectError } from "@connectrpc/connect";
+import { Code, type ConnectError } from "@connectrpc/connect";
 import type { SendBatchError } from "#gen/agentbus/v1/message_bus_pb.js";
 import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from "#gen/google/rpc/error_details_pb.js";
 import type { Reason } from "../errors.ts";

@@ -1,13 +1,8 @@
 /** What BusClient sends and how it fails, against a real bus. */
-import { describe, expect, onTestFinished, test } from "vitest";
-import { BusClient, type BusClientOptions, BusRefusal } from "#dist/client/index.js";
-import { type Flags, startBus, type TestBus } from "../start-bus.ts";
-
-export function clientFor(bus: Pick<TestBus, "url">, options: BusClientOptions = {}): BusClient {
-  const client = new BusClient({ urls: bus.url, agent: "joe", ...options });
-  onTestFinished(() => client.close());
-  return client;
-}
+import { describe, expect, test } from "vitest";
+import { type BusClientOptions, BusRefusal } from "#dist/client/index.js";
+import { type Flags, startBus } from "../start-bus.ts";
+import { clientFor } from "./client-for.ts";
 
 async function busAndJoe(flags: Flags = {}, options: BusClientOptions = {}) {
   const bus = await startBus(flags);
