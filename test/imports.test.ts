@@ -71,6 +71,10 @@ const rooms: Readonly<Record<string, Room>> = {
     // Names and defaults of settings; the closed set of reasons.
     files: ["config.ts", "errors.ts"],
   },
+  "mcp/": {
+    has: (file) => file.startsWith("mcp/"),
+    may: ["mcp", "client", "gen", "zod", "@modelcontextprotocol/server", "@bufbuild/protobuf", "node:stream"],
+  },
   "testing/": {
     has: (file) => file.startsWith("testing/"),
     mayNot: /^(gen|store|cli|mcp|vitest|better-sqlite3|commander)$/,
@@ -167,6 +171,13 @@ describe("imports", () => {
       ["client/", "client/connect-bus.ts", "../server/error-codes.ts"],
       ["client/", "client/connect-bus.ts", "../store/open-store.ts"],
       ["client/", "client/connect-bus.ts", "../bus.ts"],
+      ["client/", "client/bus-client.ts", "../mcp/tool.ts"],
+      ["server/", "server/http-door.ts", "../mcp/http.ts"],
+      ["mcp/", "mcp/reading.ts", "../message.ts"],
+      ["mcp/", "mcp/reading.ts", "../config.ts"],
+      ["mcp/", "mcp/http.ts", "../server/mounted-door.ts"],
+      ["mcp/", "mcp/stdio.ts", "../cli/write-output.ts"],
+      ["mcp/", "mcp/stdio.ts", "node:fs"],
       ["client/", "client/connect-bus.ts", "../testing/start-test-bus.ts"],
       ["testing/", "testing/start-test-bus.ts", "../store/open-store.ts"],
       ["testing/", "testing/start-test-bus.ts", "vitest"],

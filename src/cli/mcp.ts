@@ -3,6 +3,7 @@
  * nothing else to stdout.
  */
 import type { Command } from "commander";
+import { localFailure, usageFailure } from "./failure.ts";
 import { packageVersion } from "./package-version.ts";
 import { agentOf, type CommonOptions, callCommand, callSettings, settle } from "./setting-options.ts";
 import { say } from "./write-output.ts";
@@ -30,9 +31,18 @@ async function mcp(_: CommonOptions, command: Command): Promise<void> {
   const { BusClient } = await import("../client/bus-client.ts");
   const { openDesk } = await import("../mcp/tool.ts");
   const { serveOnStdio } = await import("../mcp/stdio.ts");
-  const bus = new BusClient({ urls: settings.url, token: settings.token, agent });
+  const bus = usable(() => new BusClient({ urls: settings.url, token: settings.token, agent }));
   await serveOnStdio({ desk: openDesk(agent, bus), version: packageVersion(), report });
   await bus.close();
+}
+
+/** What makes a client throw is a setting that a person gave. */
+function usable<T>(make: () => T): T {
+  try {
+    return make();
+  } catch (error) {
+    throw usageFailure(localFailure(error).message);
+  }
 }
 
 function report(error: unknown): void {

@@ -43,12 +43,6 @@ const groups: Readonly<Record<string, Readonly<Record<string, Entry>>>> = {
       load: async () => (await import("./receipt.ts")).receiptCommand(),
     },
   },
-  "Give it to an agent:": {
-    mcp: {
-      summary: "Serve the bus as tools to an MCP host, on stdio",
-      load: async () => (await import("./mcp.ts")).mcpCommand(),
-    },
-  },
   "Agents:": {
     agents: {
       summary: "List agents and what waits for them",
@@ -61,6 +55,10 @@ const groups: Readonly<Record<string, Readonly<Record<string, Entry>>>> = {
     remove: {
       summary: "Remove an agent",
       load: async () => (await import("./remove.ts")).removeCommand(),
+    },
+    mcp: {
+      summary: "Serve the bus as tools to an MCP host, on stdio",
+      load: async () => (await import("./mcp.ts")).mcpCommand(),
     },
   },
   "Run a bus:": {

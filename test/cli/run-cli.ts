@@ -17,6 +17,8 @@ export interface CliOptions {
   readonly cwd?: string;
   /** What stdin holds before it ends. Absent: nothing. */
   readonly stdin?: string | Uint8Array;
+  /** False: stdin stays open, for the test to write and to end. */
+  readonly endInput?: boolean;
   /** Goes before the command, such as a shell that redirects: ["sh", "-c", '"$@" >/dev/full', "sh"]. */
   readonly prefix?: readonly string[];
   /** Node's own options. */
@@ -44,7 +46,7 @@ export interface RunningCli {
 
 /** Starts a command and reads none of its output. */
 export function startCli(words: readonly string[], options: CliOptions = {}): RunningCli {
-  const { env = {}, prefix = [], node = process.execPath, nodeOptions = [], stdin = "" } = options;
+  const { env = {}, prefix = [], node = process.execPath, nodeOptions = [], stdin = "", endInput = true } = options;
   const [command = node, ...rest] = [...prefix, node, ...nodeOptions, MAIN, ...words];
   const child = spawn(command, rest, {
     stdio: ["pipe", "pipe", "pipe"],
@@ -57,7 +59,7 @@ export function startCli(words: readonly string[], options: CliOptions = {}): Ru
     stderr += chunk.toString();
   });
   child.stdin.on("error", () => {}); // a command need not read it
-  child.stdin.end(stdin);
+  if (endInput) child.stdin.end(stdin);
   const exited = once(child, "exit");
   const closed = once(child.stderr, "close");
   const kill = async (signal: NodeJS.Signals) => {
