@@ -51,7 +51,8 @@ export function startCli(words: readonly string[], options: CliOptions = {}): Ru
   const child = spawn(command, rest, {
     stdio: ["pipe", "pipe", "pipe"],
     detached: true, // a process group of its own, so that a signal reaches the command behind a prefix too
-    env: { PATH: process.env["PATH"], ...env },
+    // Nothing of a test is kept in the home of whoever runs it.
+    env: { PATH: process.env["PATH"], AGENTBUS_OUTBOX: "off", ...env },
     ...(options.cwd !== undefined && { cwd: options.cwd }),
   });
   let stderr = "";

@@ -5,6 +5,7 @@
 import Database from "better-sqlite3";
 
 export type { Database } from "better-sqlite3";
+export const { SqliteError } = Database;
 
 /** "ABox": tells our file from somebody else's SQLite file. */
 const APPLICATION_ID = 0x41426f78;

@@ -22,8 +22,8 @@ export class NotKeptError extends UnreachableError {
     this.name = "NotKeptError";
     this.message = `${plain}; and no draft could be kept: ${why.message}`;
     this.cause = away;
-    // What a bus answered with "unavailable" it may have stored all the same.
-    this.#mayHaveArrived = away instanceof UnreachableError ? away.mayHaveArrived : true;
+    // What a bus answered with "unavailable" it may have stored all the same; anything else says that nothing was tried.
+    this.#mayHaveArrived = away instanceof UnreachableError ? away.mayHaveArrived : away instanceof ConnectError;
   }
 
   override get mayHaveArrived(): boolean {
