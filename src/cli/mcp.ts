@@ -31,7 +31,8 @@ async function mcp(_: CommonOptions, command: Command): Promise<void> {
   const { BusClient } = await import("../client/bus-client.ts");
   const { openDesk } = await import("../mcp/tool.ts");
   const { serveOnStdio } = await import("../mcp/stdio.ts");
-  const bus = usable(() => new BusClient({ urls: settings.url, token: settings.token, agent }));
+  const { url: urls, token, outbox } = settings;
+  const bus = usable(() => new BusClient({ urls, token, agent, outbox }));
   await serveOnStdio({ desk: openDesk(agent, bus), version: packageVersion(), report });
   await bus.close();
 }

@@ -13,7 +13,7 @@ import { away, failure, keep, letter, newOutbox, over, subjects, UNAVAILABLE, UR
 function answerLost(live: LiveSend): LiveSend {
   return async (sent) => {
     await live(sent);
-    throw new UnreachableError([{ url: "http://bus", why: "ECONNRESET", mayHaveArrived: true, mayPass: true }]);
+    throw new UnreachableError([{ url: "http://bus", why: "ECONNRESET", mayHaveArrived: true }]);
   };
 }
 
@@ -59,7 +59,7 @@ describe("a Send while the bus is away", () => {
     const [bus, outbox] = [await startBus(), newOutbox()];
     const sent = letter();
     expect(await outbox.sender(answerLost(over(bus))).send(sent)).toMatchObject({ status: "queued" });
-    expect(outbox.list()).toMatchObject([{ mayHaveArrived: true, mayPass: true }]);
+    expect(outbox.list()).toMatchObject([{ mayHaveArrived: true }]);
     await outbox.sender(over(bus)).replay("joe");
     expect(await subjects(bus, "jack")).toEqual([sent.subject]);
     expect(outbox.list()).toEqual([]);
@@ -79,9 +79,7 @@ describe("a Send while the bus is away", () => {
     const [sender, sent] = [outbox.sender(away), letter({ requestId: "mine" })];
     for (let n = 0; n < 3; n++)
       expect(await sender.send({ ...sent, ttlSeconds: 60 + n })).toMatchObject({ waiting: 1 });
-    await expect(sender.send({ ...sent, body: "y" })).rejects.toThrow(
-      /^\[already_exists\] REQUEST_ID_REUSED: .*draft 1 /,
-    );
+    await expect(sender.send({ ...sent, body: "y" })).rejects.toThrow(/^REQUEST_ID_REUSED: .*draft 1 /);
     expect(outbox.list()).toMatchObject([{ ...sent }]);
   });
 

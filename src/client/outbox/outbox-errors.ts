@@ -1,6 +1,6 @@
 /** How the outbox itself fails, and a Send with it. Loads no database. It must not know what a bus answers. */
-import { Code, ConnectError } from "@connectrpc/connect";
-import { ErrorInfoSchema } from "#gen/google/rpc/error_details_pb.js";
+import { ConnectError } from "@connectrpc/connect";
+import { BusRefusal } from "../bus-refusal.ts";
 import { UnreachableError } from "../unreachable-error.ts";
 
 /** The file of drafts can't be used, or can't take this one; the message names it and says what to do. */
@@ -32,8 +32,7 @@ export class NotKeptError extends UnreachableError {
 }
 
 /** As a bus says it: the same request_id names another message in the outbox. */
-export function requestIdReused(requestId: string, draftId: number): ConnectError {
+export function requestIdReused(requestId: string, draftId: number): BusRefusal {
   const advice = `request_id "${requestId}" names draft ${draftId} of the outbox, which says something else; take a new one for each thing you mean to do`;
-  const detail = { desc: ErrorInfoSchema, value: { reason: "REQUEST_ID_REUSED", domain: "agentbus" } };
-  return new ConnectError(`REQUEST_ID_REUSED: ${advice}`, Code.AlreadyExists, undefined, [detail]);
+  return new BusRefusal(`REQUEST_ID_REUSED: ${advice}`, { code: "already_exists", reason: "REQUEST_ID_REUSED" });
 }

@@ -60,17 +60,18 @@ export class OutboxSender {
 
   /**
    * Live, unless drafts of the same sender wait: then behind them, and they are tried. Kept when the bus is away or did
-   * not answer. Fails with the bus's own refusal, or with a NotKeptError if it could neither be sent nor kept.
+   * not answer. Fails with the bus's own refusal, or with a NotKeptError if it could neither be sent nor kept. Aborting
+   * the signal ends a live Send; what is kept stays.
    */
-  async send(letter: Letter): Promise<SendOutcome> {
+  async send(letter: Letter, signal?: AbortSignal): Promise<SendOutcome> {
     const named = { ...letter, requestId: letter.requestId ?? uuidv7() };
-    if (this.#file === undefined) return { status: "sent", response: await this.#live(named) };
+    if (this.#file === undefined) return { status: "sent", response: await this.#live(named, signal) };
     const owner = this.#ownerOf(letter.sender);
     const drafts = await this.#existing();
     const seeBefore = () => drafts?.anyBefore(owner, letter.recipient, this.#now());
     if (drafts && (await neitherSentNorKept(UNSEEN, seeBefore))) return this.#sendBehind(drafts, owner, named);
     try {
-      return { status: "sent", response: await this.#live(named) };
+      return { status: "sent", response: await this.#live(named, signal) };
     } catch (error) {
       const verdict = verdictOn(error);
       if (verdict.kind !== "wait" || !verdict.isAway) throw error;
