@@ -158,7 +158,8 @@ async function end(error: unknown, words: readonly string[]): Promise<ExitCode> 
   if ((literal < 0 ? words : words.slice(0, literal)).includes("--json") && !hasDocument()) {
     await writeDocument(failure.document).catch(() => {});
   }
-  return failure.exitCode;
+  // A host takes 2 from a hook for "stop this": a mistyped one must not hold up anyone's work.
+  return failure.exitCode === EXIT.usage && words.includes("--hook") ? EXIT.refused : failure.exitCode;
 }
 
 function failureOf(error: unknown, words: readonly string[]): Failure {

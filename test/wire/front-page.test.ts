@@ -19,7 +19,7 @@ describe("GET /", () => {
         const { status, headers, body } = await call(get({ accept }));
         expect([status, headers["content-type"]], accept).toEqual([200, "text/html; charset=utf-8"]);
         expect(body.toString()).toMatch(
-          /^<!doctype html>[^]*<pre>agentbus: inboxes for agents[^]*<\/pre>\n<\/html>\n$/,
+          /^<!doctype html>[\s\S]*<pre>agentbus: inboxes for agents[\s\S]*<\/pre>\n<\/html>\n$/,
         );
       }
       for (const accept of [
@@ -97,7 +97,7 @@ describe("GET /", () => {
     expect(headers["x-content-type-options"]).toBe("nosniff");
     expect(html).not.toMatch(/<(script|img|link|iframe|form)|\son\w+=|src=/i);
     expect([...html.matchAll(/href="([^"]+)"/g)].map(([, link]) => link)).toEqual(["/healthz", "/readyz"]);
-    const [, shown = ""] = /<pre>([^]*)<\/pre>/.exec(html) ?? [];
+    const [, shown = ""] = /<pre>([\s\S]*)<\/pre>/.exec(html) ?? [];
     expect(shown).not.toMatch(/[<>"']/);
     const text = (await overHttp1(bus.port)(get())).body.toString();
     expect(shown.replace(/&#(\d+);/g, (_, code) => String.fromCharCode(Number(code)))).toBe(text);
