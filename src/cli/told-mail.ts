@@ -8,7 +8,7 @@ import { dirname, isAbsolute, join } from "node:path";
 import Database from "better-sqlite3";
 
 /** Another session holds the file for milliseconds at most. */
-const BUSY_TIMEOUT_MS = 500;
+const BUSY_TIMEOUT_MS = 1000;
 /** Ids that are kept of one agent at one bus; more than one look can show, so that what still waits is never forgotten. */
 const MAX_IDS = 2000;
 /** An agent that was told nothing for so long is forgotten. */
