@@ -2,8 +2,8 @@
  * Connects a command to its bus and turns what goes wrong there into a Failure. It must not know what is asked of the
  * bus, nor how a failure is shown.
  */
-import { Code, ConnectError } from "@connectrpc/connect";
-import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from "#gen/google/rpc/error_details_pb.js";
+import { ConnectError } from "@connectrpc/connect";
+import { BusRefusal, refusalFromConnect } from "../client/bus-refusal.ts";
 import { type MessageBusClient, connectBus } from "../client/connect-bus.ts";
 import { UnreachableError } from "../client/unreachable-error.ts";
 import type { Settings } from "../config.ts";
@@ -40,16 +40,16 @@ function failureOf(error: unknown): Failure {
     const document = { code: "unavailable", reason: "UNREACHABLE", message, field: "" };
     return new Failure(EXIT.unreachable, document, error.mayHaveArrived);
   }
-  if (!(error instanceof ConnectError)) return localFailure(error);
-  const code = Code[error.code].replace(/(?<=[a-z])[A-Z]/g, "_$&").toLowerCase();
-  const retryDelay = error.findDetails(RetryInfoSchema)[0]?.retryDelay;
+  const refusal = error instanceof ConnectError ? refusalFromConnect(error) : error;
+  if (!(refusal instanceof BusRefusal)) return localFailure(error);
+  const { code, reason, message, violations, retryAfterMs } = refusal;
   const document = {
     code,
-    reason: error.findDetails(ErrorInfoSchema)[0]?.reason ?? "",
-    message: error.rawMessage,
-    field: error.findDetails(BadRequestSchema)[0]?.fieldViolations[0]?.field ?? "",
-    ...(retryDelay && { retryAfterMs: Math.ceil(Number(retryDelay.seconds) * 1000 + retryDelay.nanos / 1e6) }),
+    reason,
+    message,
+    field: violations[0]?.field ?? "",
+    ...(retryAfterMs !== undefined && { retryAfterMs }),
   };
-  const unavailable = error.code === Code.Unavailable;
+  const unavailable = code === "unavailable";
   return new Failure(unavailable ? EXIT.unreachable : EXIT.refused, document, unavailable);
 }

@@ -7,6 +7,7 @@ import * as https from "node:https";
 import { type Client, Code, ConnectError, createClient, type Interceptor, type Transport } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
 import { MessageBus } from "#gen/agentbus/v1/message_bus_pb.js";
+import { isRepeatable } from "./repeatable.ts";
 import { type Attempt, UnreachableError } from "./unreachable-error.ts";
 
 /** A node that is switched off answers nothing at all: without a limit of its own, connecting would eat the deadline. */
@@ -24,11 +25,27 @@ export interface BusAddress {
 
 export type MessageBusClient = Client<typeof MessageBus>;
 
-/** Connects nothing yet: the first call does. Throws an Error if the token can't be sent. */
+/** Connects nothing yet: the first call does. Every call is made once. Throws an Error if the token can't be sent. */
 export function connectBus(address: BusAddress): MessageBusClient {
+  return createClient(MessageBus, openTransport(address).transport);
+}
+
+export interface OpenTransport {
+  readonly transport: Transport;
+  /** Cuts every connection. */
+  readonly close: () => void;
+}
+
+/** The same without methods, for who puts something of its own around every call. */
+export function openTransport(address: BusAddress): OpenTransport {
   const interceptors = address.token === undefined ? [] : [withToken(address.token)];
   const nodes = address.urls.map((url) => ({ url, ...nodeTransport(url, address.timeoutMs, interceptors) }));
-  return createClient(MessageBus, overNodes(nodes));
+  return {
+    transport: overNodes(nodes),
+    close: () => {
+      for (const node of nodes) node.close();
+    },
+  };
 }
 
 interface Node {
@@ -36,6 +53,7 @@ interface Node {
   readonly transport: Transport;
   /** True for an error that arose before there was a connection: the request never left. */
   readonly neverConnected: (error: Error) => boolean;
+  readonly close: () => void;
 }
 
 function withToken(token: string): Interceptor {
@@ -59,7 +77,7 @@ function nodeTransport(url: string, timeoutMs: number | undefined, interceptors:
     interceptors,
     ...(timeoutMs === undefined ? {} : { defaultTimeoutMs: timeoutMs }),
   });
-  return { transport, neverConnected };
+  return { transport, neverConnected, close: () => agent.destroy() };
 }
 
 /** Bounds the time of connecting, and remembers which errors came before a connection stood. */
@@ -85,18 +103,20 @@ function watchConnecting(agent: http.Agent, connected: "connect" | "secureConnec
 }
 
 /**
- * Tries the next node only where the request never left, or where the answer was UNAVAILABLE: a repeat of the latter
- * is safe with the same request_id. A connection lost in the middle is the caller's to judge.
+ * Tries the next node only where the request never left, or where the answer was UNAVAILABLE and a repeat does no
+ * harm. A connection lost in the middle is the caller's to judge.
  */
 function overNodes(nodes: readonly Node[]): Transport {
   // Where the last call was answered the next one starts: page tokens stay at one node, a dead one costs its time once.
   let preferred = 0;
   return {
     async unary(...call) {
+      const [method, , , , request] = call;
+      const first = preferred;
       const attempts: Attempt[] = [];
       let refusal: ConnectError | undefined;
       for (let tried = 0; tried < nodes.length; tried++) {
-        const index = (preferred + tried) % nodes.length;
+        const index = (first + tried) % nodes.length;
         const node = nodes[index];
         if (node === undefined) break;
         try {
@@ -109,7 +129,10 @@ function overNodes(nodes: readonly Node[]): Transport {
           if (attempt === undefined && error.code !== Code.Unavailable) throw error;
           if (attempt === undefined) refusal = error;
           else attempts.push(attempt);
-          if (attempt?.tryNext === false) break;
+          // Whoever repeats the call should not meet the node again that hangs or broke it off.
+          if (attempt?.mayHaveArrived) preferred = (index + 1) % nodes.length;
+          const neverLeft = attempt?.mayHaveArrived === false;
+          if (attempt?.tryNext === false || !(neverLeft || isRepeatable(method, request))) break;
         }
       }
       // What a node said in words tells more than that another one was silent.
@@ -127,14 +150,14 @@ function overNodes(nodes: readonly Node[]): Transport {
 function failedAttempt(node: Node, error: ConnectError): (Attempt & { readonly tryNext: boolean }) | undefined {
   if (error.code === Code.Canceled) return undefined;
   if (error.code === Code.DeadlineExceeded) {
-    return { url: node.url, why: "no answer in time", mayHaveArrived: true, tryNext: false };
+    return { url: node.url, why: "no answer in time", mayHaveArrived: true, mayPass: true, tryNext: false };
   }
   if (error.cause instanceof Error) {
     const { cause } = error;
     const why = "code" in cause && typeof cause.code === "string" ? cause.code : cause.message;
     // In a TLS handshake it is Connect's own error that the socket is ended with.
     const neverLeft = node.neverConnected(cause) || node.neverConnected(error);
-    return { url: node.url, why, mayHaveArrived: !neverLeft, tryNext: neverLeft };
+    return { url: node.url, why, mayHaveArrived: !neverLeft, mayPass: true, tryNext: neverLeft };
   }
   // Connect's own words, or none, for an answer without a Connect body, which no bus gives: a proxy without its bus
   // (then the next node may be better off), or another server.
@@ -144,6 +167,7 @@ function failedAttempt(node: Node, error: ConnectError): (Attempt & { readonly t
       url: node.url,
       why: `not a bus: ${error.rawMessage || "HTTP"}`,
       mayHaveArrived: isProxy,
+      mayPass: isProxy,
       tryNext: isProxy,
     };
   }

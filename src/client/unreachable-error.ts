@@ -10,6 +10,8 @@ export interface Attempt {
   readonly why: string;
   /** The connection stood, so the bus may have carried out the request all the same. */
   readonly mayHaveArrived: boolean;
+  /** Another try may find it mended; false: something else than a bus lives at that address. */
+  readonly mayPass: boolean;
 }
 
 export class UnreachableError extends Error {
@@ -24,5 +26,10 @@ export class UnreachableError extends Error {
   /** Only a request_id makes a repeat safe. */
   get mayHaveArrived(): boolean {
     return this.attempts.some((attempt) => attempt.mayHaveArrived);
+  }
+
+  /** Another try may do better. */
+  get mayPass(): boolean {
+    return this.attempts.some((attempt) => attempt.mayPass);
   }
 }

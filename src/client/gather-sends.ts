@@ -1,0 +1,202 @@
+/**
+ * Sends what callers send at the same time in batches: while one is on its way, new messages wait, and its answer sends
+ * the next. There is no timer, so that a lone sender waits for nothing. It must not know who calls, nor what is done
+ * where no bus answers.
+ */
+import { setImmediate as othersFirst } from "node:timers/promises";
+import { create, isMessage } from "@bufbuild/protobuf";
+import {
+  type BroadcastRequest,
+  BroadcastRequestSchema,
+  type SendRequest,
+  SendRequestSchema,
+  type SendResponse,
+  SendResponseSchema,
+} from "#gen/agentbus/v1/message_bus_pb.js";
+import { BusRefusal, refusalFromBatch } from "./bus-refusal.ts";
+import type { MessageBusClient } from "./connect-bus.ts";
+import { refuseBrokenText } from "./well-formed.ts";
+
+/** The bus's limit of one batch. */
+const MAX_ITEMS = 1000;
+/** The recipient that makes a Send a broadcast. */
+const ALL = "ALL";
+/** The bus takes 4 MiB; the rest is for what stands around the text. */
+const MAX_TEXT_BYTES = 3.5 * 1024 * 1024;
+/** About this one request, though it was a batch that was refused: in a batch of its own only the guilty one fails. */
+const FAULTS: readonly string[] = ["INVALID_FIELD", "MALFORMED_JSON", "BODY_TOO_LARGE", "REQUEST_TOO_LARGE"];
+
+interface Waiting {
+  readonly request: SendRequest | BroadcastRequest;
+  readonly sender: string;
+  readonly bytes: number;
+  readonly resolve: (response: SendResponse) => void;
+  readonly reject: (error: unknown) => void;
+  /** When it stops waiting for the end of a rate limit, on the clock of performance.now(); set by the first refusal. */
+  giveUpAt?: number;
+}
+
+export class SendGatherer {
+  readonly #rpc: Pick<MessageBusClient, "send" | "sendBatch" | "broadcast">;
+  readonly #limitedForMs: number;
+  /** In the order in which they were sent. */
+  #queue: Waiting[] = [];
+  /** Until when a sender's messages wait because of its rate limit, on the clock of performance.now(). */
+  readonly #heldUntil = new Map<string, number>();
+  #wakeUp: NodeJS.Timeout | undefined;
+  #running = false;
+  #onIdle: (() => void)[] = [];
+
+  /** `rpc` repeats what is safe to repeat, but a rate limit: that is waited for here, for this sender alone. */
+  constructor(rpc: Pick<MessageBusClient, "send" | "sendBatch" | "broadcast">, limitedForMs: number) {
+    this.#rpc = rpc;
+    this.#limitedForMs = limitedForMs;
+  }
+
+  /**
+   * Resolves once it is on disk. Messages of one sender are stored in the order of these calls. A request needs its
+   * request_id. An aborted signal takes it back only while it waits here.
+   */
+  send(request: SendRequest | BroadcastRequest, signal?: AbortSignal): Promise<SendResponse> {
+    return new Promise((resolve, reject) => {
+      signal?.throwIfAborted();
+      const schema = isMessage(request, SendRequestSchema) ? SendRequestSchema : BroadcastRequestSchema;
+      refuseBrokenText(schema, { ...request });
+      const takeBack = () => {
+        this.#queue = this.#queue.filter((other) => other !== one);
+        one.reject(signal?.reason);
+      };
+      const settled = () => signal?.removeEventListener("abort", takeBack);
+      const one: Waiting = {
+        request,
+        sender: request.sender.toLowerCase(),
+        bytes: textBytes(request),
+        resolve: (response) => {
+          settled();
+          resolve(response);
+        },
+        reject: (error) => {
+          settled();
+          reject(error);
+        },
+      };
+      signal?.addEventListener("abort", takeBack, { once: true });
+      this.#queue.push(one);
+      this.#start();
+    });
+  }
+
+  /** Resolves when nothing waits any more. */
+  async drain(): Promise<void> {
+    if (this.#running || this.#queue.length > 0) await new Promise<void>((resolve) => this.#onIdle.push(resolve));
+  }
+
+  #start(): void {
+    if (this.#running) return;
+    this.#running = true;
+    // Once the caller's turn is over: what it sends without waiting goes together.
+    queueMicrotask(() => void this.#run());
+  }
+
+  /** Never fails: what goes wrong is told to whose message it is. */
+  async #run(): Promise<void> {
+    for (let batch = this.#take(); batch.length > 0; batch = this.#take()) {
+      await this.#sendTogether(batch);
+      // Those who were answered just now may send their next, which then goes into the same batch.
+      await othersFirst();
+    }
+    this.#running = false;
+    if (this.#queue.length > 0) return this.#sleep();
+    this.#heldUntil.clear();
+    for (const resolve of this.#onIdle.splice(0)) resolve();
+  }
+
+  /** What goes together: all that fits, or one broadcast. Who is held keeps his place, with all his messages. */
+  #take(): Waiting[] {
+    const batch: Waiting[] = [];
+    const left: Waiting[] = [];
+    const now = performance.now();
+    let bytes = 0;
+    let at = 0;
+    for (const one of this.#queue) {
+      const held = (this.#heldUntil.get(one.sender) ?? 0) > now;
+      const full = batch.length === MAX_ITEMS || bytes + one.bytes > MAX_TEXT_BYTES;
+      if (!held && batch[0] !== undefined && (full || !goesTogether(one) || !goesTogether(batch[0]))) break;
+      (held ? left : batch).push(one);
+      if (!held) bytes += one.bytes;
+      at++;
+    }
+    this.#queue = [...left, ...this.#queue.slice(at)];
+    return batch;
+  }
+
+  async #sendTogether(batch: readonly Waiting[]): Promise<void> {
+    const outcomes = await this.#outcomesOf(batch);
+    const again = batch.filter((one, i) => !this.#settle(one, outcomes[i]));
+    this.#queue = [...again, ...this.#queue];
+  }
+
+  async #outcomesOf(batch: readonly Waiting[]): Promise<unknown[]> {
+    const [first] = batch;
+    if (first === undefined) return [];
+    try {
+      if (batch.length === 1) return [await this.#sendAlone(first.request)];
+      const requests = batch.map(({ request }) => request as SendRequest);
+      const { results } = await this.#rpc.sendBatch({ requests });
+      return batch.map((_, i) => {
+        const outcome = results[i]?.outcome;
+        if (outcome?.case === "response") return outcome.value;
+        return outcome?.case === "error" ? refusalFromBatch(outcome.value) : new Error("the bus left out an outcome");
+      });
+    } catch (error) {
+      const faulty = error instanceof BusRefusal && FAULTS.includes(error.reason);
+      if (batch.length === 1 || !faulty) return batch.map(() => error);
+      const outcomes: unknown[] = [];
+      for (const one of batch) outcomes.push(...(await this.#outcomesOf([one])));
+      return outcomes;
+    }
+  }
+
+  async #sendAlone(request: SendRequest | BroadcastRequest): Promise<SendResponse> {
+    if (isMessage(request, SendRequestSchema)) return this.#rpc.send(request);
+    const { $typeName: _, ...answer } = await this.#rpc.broadcast(request);
+    return create(SendResponseSchema, { ...answer, recipientKnown: true });
+  }
+
+  /** False: it is to be sent again. */
+  #settle(one: Waiting, outcome: unknown): boolean {
+    if (isMessage(outcome, SendResponseSchema)) {
+      one.resolve(outcome);
+      return true;
+    }
+    if (outcome instanceof BusRefusal && outcome.code === "resource_exhausted" && outcome.retryAfterMs !== undefined) {
+      const now = performance.now();
+      const until = now + outcome.retryAfterMs;
+      one.giveUpAt ??= now + this.#limitedForMs;
+      if (until <= one.giveUpAt) {
+        this.#heldUntil.set(one.sender, until);
+        return false;
+      }
+    }
+    one.reject(outcome);
+    return true;
+  }
+
+  /** Until the first of those who are held may go on. */
+  #sleep(): void {
+    clearTimeout(this.#wakeUp);
+    const now = performance.now();
+    for (const [sender, until] of this.#heldUntil) if (until <= now) this.#heldUntil.delete(sender);
+    const next = Math.min(...this.#heldUntil.values());
+    this.#wakeUp = setTimeout(() => this.#start(), Number.isFinite(next) ? next - now + 1 : 0);
+  }
+}
+
+/** To agents; a broadcast is no item of a batch. */
+function goesTogether({ request }: Waiting): boolean {
+  return isMessage(request, SendRequestSchema) && request.recipient.toUpperCase() !== ALL;
+}
+
+function textBytes({ subject, body }: SendRequest | BroadcastRequest): number {
+  return Buffer.byteLength(subject) + Buffer.byteLength(body);
+}
