@@ -4,6 +4,7 @@ import { defineConfig } from "vitest/config";
 export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
+    exclude: ["test/package/**"],
     expect: { poll: { timeout: 10_000 } },
     // What ships is run as it ships, by node itself; and coverage counts its lines, not those of a transformed copy.
     server: { deps: { external: [/\/(dist|gen)\//] } },

@@ -1,56 +1,38 @@
 #!/usr/bin/env node
 /**
  * A plugin of buf: describes the Connect-JSON surface of the .proto as OpenAPI 3.1, with the comments of the .proto as the
- * descriptions. `npm run generate` runs it. It knows protobuf's JSON, and nothing of this bus but its errors' shape.
+ * descriptions. `npm run generate` runs it. It knows protobuf's JSON, and nothing of this bus.
  */
 import { readFileSync } from "node:fs";
-import type { DescEnum, DescField, DescMessage, DescMethod } from "@bufbuild/protobuf";
+import type { DescEnum, DescField, DescMessage, DescMethod, DescOneof } from "@bufbuild/protobuf";
 import { FieldDescriptorProto_Type as Type } from "@bufbuild/protobuf/wkt";
 import { createEcmaScriptPlugin, getComments, runNodeJs, type Schema } from "@bufbuild/protoplugin";
-
-type Json = Record<string, unknown>;
+import {
+  CONVENTIONS,
+  contentOf,
+  errorSchema,
+  type Json,
+  plainHttp,
+  reference,
+  refusals,
+  responses,
+  security,
+  securitySchemes,
+} from "./openapi-doors.ts";
 
 const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8"));
 const TIMESTAMP = "google.protobuf.Timestamp";
-const CODES = [
-  ["400", "invalid_argument, failed_precondition"],
-  ["401", "unauthenticated"],
-  ["403", "permission_denied"],
-  ["404", "not_found"],
-  ["409", "already_exists"],
-  ["429", "resource_exhausted; with a retry-after header if it is useful to repeat it"],
-  ["503", "unavailable: whether a write was done is unknown, repeat it with the same requestId"],
-] as const;
 
-const ERROR: Json = {
-  description: "How Connect tells an error (connectrpc.com/docs/protocol#error-end-stream).",
-  type: "object",
-  required: ["code", "message"],
-  properties: {
-    code: { type: "string", description: "A code of Connect, such as resource_exhausted." },
-    message: { type: "string", description: "REASON: what is wrong, and what to do next." },
-    details: {
-      type: "array",
-      items: {
-        type: "object",
-        required: ["type", "value"],
-        properties: {
-          type: {
-            type: "string",
-            description: "google.rpc.ErrorInfo, RetryInfo, BadRequest, QuotaFailure, ResourceInfo.",
-          },
-          value: { type: "string", contentEncoding: "base64" },
-          debug: { description: "The same as JSON." },
-        },
-      },
-    },
-  },
-};
+interface Options {
+  /** Full name of the service to describe: others, such as gRPC health, have no door for JSON of their own. */
+  readonly service: string;
+}
 
-function generate(schema: Schema): void {
+function generate(schema: Schema<Options>): void {
   const services = schema.files.flatMap(({ services }) => services);
-  const [service] = services;
-  if (service === undefined) throw new Error("there is no service to describe");
+  const service = services.find(({ typeName }) => typeName === schema.options.service);
+  if (service === undefined)
+    throw new Error(`there is no service ${schema.options.service}; name one by the option service=`);
   const requests = new Set<DescMessage>();
   const answers = new Set<DescMessage>();
   const enums = new Set<DescEnum>();
@@ -58,48 +40,44 @@ function generate(schema: Schema): void {
     collect(input, requests, enums);
     collect(output, answers, enums);
   }
-  const schemas = {
+  const both = [...requests].filter((message) => answers.has(message)).map(({ name }) => name);
+  if (both.length > 0) throw new Error(`${both} are asked and answered: they need a schema for each`);
+  const schemas: Record<string, Json> = {
     ...Object.fromEntries([...requests].map((message) => [message.name, objectOf(message, true)])),
     ...Object.fromEntries([...answers].map((message) => [message.name, objectOf(message, false)])),
     ...Object.fromEntries([...enums].map((one) => [one.name, enumOf(one)])),
-    Error: ERROR,
+    Error: errorSchema,
   };
-  const both = [...requests].filter((message) => answers.has(message)).map(({ name }) => name);
-  if (both.length > 0) throw new Error(`${both} are asked and answered: they need a schema for each`);
+  const plain = plainHttp(schemas["SendRequest"] as Json);
   const document = {
     openapi: "3.1.0",
-    info: { title: "agentbus", version, description: commentOf(service), license: { name: "MIT", identifier: "MIT" } },
-    servers: [{ url: "/" }],
-    security: [{ busToken: [] }, { bearer: [] }],
-    paths: Object.fromEntries(
-      service.methods.map((method) => [`/${service.typeName}/${method.name}`, { post: operationOf(method) }]),
-    ),
-    components: {
-      securitySchemes: {
-        busToken: { type: "apiKey", in: "header", name: "X-Bus-Token" },
-        bearer: { type: "http", scheme: "bearer" },
-      },
-      responses: Object.fromEntries(
-        CODES.map(([status, description]) => [
-          `Refused${status}`,
-          { description, content: { "application/json": { schema: reference("Error") } } },
-        ]),
-      ),
-      schemas,
+    info: {
+      title: "agentbus",
+      version,
+      description: `${commentOf(service)} ${CONVENTIONS}`,
+      license: { name: "MIT", identifier: "MIT" },
     },
+    servers: [{ url: "/" }],
+    security,
+    paths: {
+      ...Object.fromEntries(
+        service.methods.map((method) => [`/${service.typeName}/${method.name}`, { post: operationOf(method) }]),
+      ),
+      ...plain.paths,
+    },
+    components: { securitySchemes, responses, schemas: { ...schemas, ...plain.schemas } },
   };
   schema.generateFile("openapi.json").print(JSON.stringify(document, undefined, 2));
 }
 
 function operationOf(method: DescMethod): Json {
-  const content = ({ name }: DescMessage) => ({ "application/json": { schema: reference(name) } });
   return {
     operationId: method.name,
     summary: commentOf(method),
-    requestBody: { required: true, content: content(method.input) },
+    requestBody: { required: true, content: contentOf(method.input.name) },
     responses: {
-      "200": { description: commentOf(method.output), content: content(method.output) },
-      ...Object.fromEntries(CODES.map(([status]) => [status, { $ref: `#/components/responses/Refused${status}` }])),
+      "200": { description: commentOf(method.output), content: contentOf(method.output.name) },
+      ...refusals,
     },
   };
 }
@@ -126,7 +104,13 @@ function objectOf(message: DescMessage, isRequest: boolean): Json {
     ),
     ...(required.length > 0 && { required: required.map(({ jsonName }) => jsonName) }),
     ...(isRequest && { additionalProperties: false }),
+    ...(message.oneofs.length > 0 && { allOf: message.oneofs.map(exactlyOne) }),
   };
+}
+
+/** A oneof that is asked could be left out too; there is none so far, and its comment would say so. */
+function exactlyOne({ fields }: DescOneof): Json {
+  return { oneOf: fields.map(({ jsonName }) => ({ required: [jsonName] })) };
 }
 
 function isOptional(field: DescField): boolean {
@@ -174,10 +158,6 @@ function enumOf(values: DescEnum): Json {
   };
 }
 
-function reference(name: string): Json {
-  return { $ref: `#/components/schemas/${name}` };
-}
-
 function commentOf(described: Parameters<typeof getComments>[0]): string {
   const { leading, trailing } = getComments(described);
   return (leading ?? trailing ?? "").trim().replaceAll(/\s*\n\s*/g, " ");
@@ -187,6 +167,7 @@ runNodeJs(
   createEcmaScriptPlugin({
     name: "protoc-gen-openapi",
     version: "v1",
+    parseOptions: (options): Options => ({ service: options.find(({ key }) => key === "service")?.value ?? "" }),
     generateTs: generate,
     generateJs: generate,
     generateDts: () => undefined,

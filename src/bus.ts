@@ -101,7 +101,10 @@ export class Bus {
         if (pulled.messages.length > 0 || left <= 0) return pulled;
         // What is leased now comes back without a ring when its lease runs out.
         const due = pulled.dueAt === undefined ? left : Math.max(1, pulled.dueAt - this.#clock());
-        if ((await listener.wait(Math.min(left, due), caller.gone)) === "draining") return pulled;
+        const began = this.#clock();
+        const why = await listener.wait(Math.min(left, due), caller.gone);
+        caller.waited?.(this.#clock() - began);
+        if (why === "draining") return pulled;
         await caller.stillAdmitted?.();
       }
     } finally {

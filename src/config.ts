@@ -66,6 +66,10 @@ function retention(value: string): number {
   return ms;
 }
 
+function fileOrOff(value: string): string | false {
+  return value === "off" ? false : text(value);
+}
+
 function urls(value: string): string[] {
   return value.split(",").map((part) => {
     const url = URL.parse(part.trim());
@@ -73,6 +77,18 @@ function urls(value: string): string[] {
       throw new Error(`must be http:// or https:// addresses separated by commas, not "${value}"`);
     }
     return url.origin + url.pathname.replace(/\/$/, "");
+  });
+}
+
+/** As browsers write them: scheme, host and a port that is not the scheme's own. */
+function origins(value: string): string[] {
+  return value.split(",").map((part) => {
+    const url = URL.parse(part.trim());
+    const isHttp = url !== null && (url.protocol === "http:" || url.protocol === "https:");
+    if (!isHttp || url.href !== `${url.origin}/` || url.host.includes("*")) {
+      throw new Error(`must be origins such as https://page.example, separated by commas, not "${value}"`);
+    }
+    return url.origin;
   });
 }
 
@@ -116,6 +132,14 @@ export const settings = {
     help: "Switch the shared token off: every call needs an agent's or an admin's token (agentbus token create).",
     scope: "serve",
     parse: truth,
+  }),
+  corsOrigin: setting({
+    flag: "cors-origin",
+    placeholder: "ORIGIN[,ORIGIN]",
+    default: undefined,
+    help: "Pages of these origins, such as https://page.example, may call the bus from a browser.",
+    scope: "serve",
+    parse: origins,
   }),
   rateLimit: setting<RateLimit | undefined>({
     flag: "rate-limit",
@@ -222,13 +246,23 @@ export const settings = {
     scope: "call",
     parse: text,
   }),
+  outbox: setting({
+    flag: "outbox",
+    placeholder: "FILE|off",
+    default: "$XDG_STATE_HOME/agentbus/outbox.db",
+    help: "What you send while the bus is away is kept here, or not at all (off). Without that variable: ~/.local/state.",
+    scope: "call",
+    parse: fileOrOff,
+  }),
 };
 
 export type SettingName = keyof typeof settings;
 
 /** Every setting with its value; one without a default may be undefined. */
 export type Settings = { [K in SettingName]: ReturnType<(typeof settings)[K]["parse"]> | Absent<K> };
-type Absent<K extends SettingName> = K extends "token" | "agent" | "tlsCert" | "tlsKey" ? undefined : never;
+type Absent<K extends SettingName> = K extends "token" | "agent" | "corsOrigin" | "tlsCert" | "tlsKey"
+  ? undefined
+  : never;
 
 export function environmentName(name: SettingName): string {
   const spec: SettingSpec<unknown> = settings[name];

@@ -47,6 +47,8 @@ export interface Caller {
   readonly timeLeftMs?: number | undefined;
   /** Asked after a wait, before anything is handed out. Throws when the caller would not be let in any more. */
   readonly stillAdmitted?: () => Promise<void>;
+  /** Told how many milliseconds were waited for mail, each time it was. */
+  readonly waited?: (ms: number) => void;
 }
 
 export interface PullAnswer {

@@ -6,8 +6,8 @@
  * Agent names come folded; times are milliseconds since 1970, UTC.
  */
 import type { Clock } from "./clock.ts";
-import type { BusError } from "./errors.ts";
-import type { Agent, Message, MessageView, Receipt } from "./message.ts";
+import type { BusError, Reason } from "./errors.ts";
+import type { Agent, DeadReason, Message, MessageView, Receipt } from "./message.ts";
 import type { RateLimit } from "./rate-limit.ts";
 import type { TokenRecord } from "./token.ts";
 
@@ -17,7 +17,37 @@ export interface StoreOptions {
   readonly policy: StorePolicy;
   /** Mail may have arrived in this inbox; undefined: in any. Called after the commit. */
   readonly ring: (inbox: string | undefined) => void;
+  /** Absent: nobody counts. */
+  readonly observer?: CommitObserver;
 }
+
+/** Whoever counts what the store does: told after the commit, each fact once. It must not throw. */
+export interface CommitObserver {
+  committed(commit: Commit): void;
+  /** A transaction was lost, or nobody knows. */
+  commitFailed(): void;
+}
+
+/** What one transaction did. */
+export interface Commit {
+  /** Asked for together, the bus's own chores among them. */
+  readonly writes: number;
+  /** From the first write's turn until all of them were on disk. */
+  readonly milliseconds: number;
+  /** Messages; a broadcast is one, a bounce is none. */
+  readonly stored: number;
+  /** Sends that were stored before. */
+  readonly repeated: number;
+  /** Messages that the store's own rules refused. */
+  readonly refused: Counts<Reason>;
+  /** Deliveries handed out that had been leased before. */
+  readonly redelivered: number;
+  readonly died: Counts<DeadReason>;
+  readonly bounced: number;
+}
+
+/** How many of each; absent: none. */
+export type Counts<K extends string> = Readonly<Partial<Record<K, number>>>;
 
 /** Rules that are judged inside a transaction. */
 export interface StorePolicy {
@@ -125,9 +155,23 @@ export interface ReceiptPage extends Page<Receipt> {
   readonly deadCount: number;
 }
 
+/** An inbox in the eyes of whoever watches the fleet. */
+export interface Inbox {
+  readonly agent: string;
+  readonly registered: boolean;
+  /** UNREAD, LEASED, and what is due to be DEAD: swept within a second. */
+  readonly unreadCount: number;
+  /** Of the first of these; undefined: there is none. */
+  readonly oldestUnreadAt: number | undefined;
+  /** undefined: never. */
+  readonly lastSeenAt: number | undefined;
+}
+
 export interface Space {
   /** With its journal. */
   readonly databaseBytes: number;
+  /** Of these, the journal's. */
+  readonly journalBytes: number;
   /** Left on its disk; undefined: the store can't know. */
   readonly freeBytes: number | undefined;
 }
@@ -147,6 +191,8 @@ export interface Store {
   /** Resolves to the number of deliveries that are DEAD by this. Throws UNKNOWN_AGENT; without force INBOX_NOT_EMPTY. */
   removeAgent(agent: string, force: boolean): Promise<number>;
   listAgents(query: AgentQuery): Promise<Page<Agent>>;
+  /** Every inbox that is registered or has mail, by name: what costs little to tell, however much mail there is. */
+  inboxes(limit: number, after: string | undefined): Promise<Page<Inbox>>;
   /** Names of registered agents, in order; at most `max`. */
   agentNames(max: number): Promise<readonly string[]>;
   /** undefined: none that this agent sent or received. */

@@ -24,6 +24,23 @@ const written: Record<SettingName, { taken: [text: string, value: unknown][]; re
   store: { taken: [["sqlite:/data/bus.db", "sqlite:/data/bus.db"]], refused: [""] },
   token: { taken: [["secret", "secret"]], refused: [""] },
   requireAgentTokens: { taken: [["true", true]], refused: ["yes", "1", "TRUE", ""] },
+  corsOrigin: {
+    taken: [
+      ["https://page.example", ["https://page.example"]],
+      ["http://localhost:5173/, HTTPS://Page.Example:443", ["http://localhost:5173", "https://page.example"]],
+    ],
+    refused: [
+      "*",
+      "null",
+      "page.example",
+      "https://*.page.example",
+      "https://page.example/path",
+      "https://user@page.example",
+      "file:///page",
+      "https://page.example,",
+      "",
+    ],
+  },
   rateLimit: {
     taken: [
       ["5/s", { count: 5, windowMs: 1000 }],
@@ -103,6 +120,13 @@ const written: Record<SettingName, { taken: [text: string, value: unknown][]; re
     refused: ["localhost:8091", "ftp://a", "http://a,", ",", "http://", ""],
   },
   agent: { taken: [["jack", "jack"]], refused: [""] },
+  outbox: {
+    taken: [
+      ["/var/lib/joe/outbox.db", "/var/lib/joe/outbox.db"],
+      ["off", false],
+    ],
+    refused: [""],
+  },
 };
 
 const defaults: Record<SettingName, unknown> = {
@@ -111,6 +135,7 @@ const defaults: Record<SettingName, unknown> = {
   store: "sqlite:./data/agentbus.db",
   token: undefined,
   requireAgentTokens: false,
+  corsOrigin: undefined,
   rateLimit: { count: 10, windowMs: 60_000 },
   unknownRecipients: "hold",
   maxBodyBytes: 256 * 1024,
@@ -124,6 +149,7 @@ const defaults: Record<SettingName, unknown> = {
   logLevel: "info",
   url: ["http://127.0.0.1:8091"],
   agent: undefined,
+  outbox: "$XDG_STATE_HOME/agentbus/outbox.db",
 };
 
 describe("the settings", () => {

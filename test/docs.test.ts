@@ -1,5 +1,6 @@
 /** What the README shows is what the programs print. */
 import { execFile } from "node:child_process";
+import { existsSync, readFileSync } from "node:fs";
 import { promisify } from "node:util";
 import { describe, expect, test } from "vitest";
 
@@ -14,5 +15,21 @@ describe("README.md", () => {
 
   test("shows what its commands print on a fresh bus", { timeout: 60_000 }, async () => {
     await expect(script("run-transcripts.ts")).resolves.toBeDefined();
+  });
+});
+
+describe("a page", () => {
+  test.each(["CONTRIBUTING.md", "SECURITY.md", "docs/operations.md"])("%s names only files that are there", (page) => {
+    const root = new URL("../", import.meta.url);
+    const text = readFileSync(new URL(page, root), "utf8");
+    const named = [...text.matchAll(/`((?:src|test|scripts|docs|deploy|proto|gen|\.ci)\/[\w./-]+)`/g)].map(
+      ([, path = ""]) => path,
+    );
+    const linked = [...text.matchAll(/\]\(([^)#:]+)\)/g)].map(([, path = ""]) => path);
+    const missing = [
+      ...named.filter((path) => !existsSync(new URL(path, root))),
+      ...linked.filter((path) => !existsSync(new URL(path, new URL(page, root)))),
+    ];
+    expect(missing).toEqual([]);
   });
 });

@@ -57,18 +57,31 @@ const rooms: Readonly<Record<string, Room>> = {
   },
   "store/": {
     has: (file) => file.startsWith("store/"),
-    mayNot: /^(gen|server|client|cli|mcp|node:(http|http2|https|net|tls)|@connectrpc\/.*|@bufbuild\/.*|commander)$/,
+    mayNot:
+      /^(gen|server|client|cli|mcp|testing|node:(http|http2|https|net|tls)|@connectrpc\/.*|@bufbuild\/.*|commander)$/,
   },
   "server/": {
     has: (file) => file.startsWith("server/"),
-    mayNot: /^(store|client|cli|mcp|better-sqlite3|commander)$/,
+    mayNot: /^(store|client|cli|mcp|testing|better-sqlite3|commander)$/,
     files: ["store/open-store.ts"],
   },
   "client/": {
-    has: (file) => file.startsWith("client/"),
-    mayNot: /^(domain|store|server|cli|mcp|better-sqlite3|commander)$/,
+    has: (file) => file.startsWith("client/") && !file.startsWith("client/outbox/"),
+    mayNot: /^(domain|store|server|cli|mcp|testing|better-sqlite3|commander)$/,
     // Names and defaults of settings; the closed set of reasons.
     files: ["config.ts", "errors.ts"],
+  },
+  "testing/": {
+    has: (file) => file.startsWith("testing/"),
+    mayNot: /^(gen|store|cli|mcp|vitest|better-sqlite3|commander)$/,
+    // What `serve` mounts.
+    files: ["cli/mcp-door.ts"],
+  },
+  // The one part of a client that keeps something.
+  "client/outbox/": {
+    has: (file) => file.startsWith("client/outbox/"),
+    mayNot: /^(domain|store|server|cli|mcp|testing|commander)$/,
+    files: ["message.ts"],
   },
 };
 
@@ -154,6 +167,12 @@ describe("imports", () => {
       ["client/", "client/connect-bus.ts", "../server/error-codes.ts"],
       ["client/", "client/connect-bus.ts", "../store/open-store.ts"],
       ["client/", "client/connect-bus.ts", "../bus.ts"],
+      ["client/", "client/connect-bus.ts", "../testing/start-test-bus.ts"],
+      ["testing/", "testing/start-test-bus.ts", "../store/open-store.ts"],
+      ["testing/", "testing/start-test-bus.ts", "vitest"],
+      ["client/", "client/connect-bus.ts", "better-sqlite3"],
+      ["client/outbox/", "client/outbox/drafts.ts", "../../store/open-store.ts"],
+      ["client/outbox/", "client/outbox/drafts.ts", "../../bus.ts"],
     ];
     for (const [name, file, imported] of forbidden) {
       expect(offences(rooms[name] as Room, file, `import "${imported}";`), `${file} ${imported}`).toHaveLength(1);
@@ -167,6 +186,8 @@ describe("imports", () => {
       ["server/", "server/rpc.ts", "#gen/agentbus/v1/message_pb.js"],
       ["client/", "client/connect-bus.ts", "#gen/agentbus/v1/message_pb.js"],
       ["client/", "client/bus-client.ts", "../config.ts"],
+      ["client/outbox/", "client/outbox/drafts.ts", "../../message.ts"],
+      ["client/outbox/", "client/outbox/open-outbox.ts", "better-sqlite3"],
     ];
     for (const [name, file, imported] of allowed) {
       expect(offences(rooms[name] as Room, file, `import "${imported}";`), `${file} ${imported}`).toEqual([]);

@@ -9,9 +9,7 @@ import { join } from "node:path";
 import { createClient } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
 import { onTestFinished } from "vitest";
-import { readSettings, type SettingName } from "#dist/config.js";
-import { createLog } from "#dist/server/log.js";
-import { startServer } from "#dist/server/start-server.js";
+import { startTestBus, type TestBusFlags } from "#dist/testing/start-test-bus.js";
 import { MessageBus } from "#gen/agentbus/v1/message_bus_pb.js";
 
 const MAIN = new URL("../dist/cli/main.js", import.meta.url).pathname;
@@ -19,7 +17,7 @@ const START_MS = 10_000;
 
 type AtEnd = (free: () => void | Promise<void>) => void;
 
-export type Flags = Partial<Record<SettingName, string>>;
+export type Flags = TestBusFlags;
 
 /** A folder that is gone when the test ends, or whenever `atEnd` says. */
 export function temporaryFolder(atEnd: AtEnd = onTestFinished): string {
@@ -51,10 +49,9 @@ export async function startBus(
   folder = temporaryFolder(),
   atEnd: AtEnd = onTestFinished,
 ): Promise<TestBus> {
-  const settings = readSettings({ port: "0", store: `sqlite:${folder}/bus.db`, rateLimit: "off", ...flags }, {});
-  const running = await startServer(settings, createLog("silent"));
-  atEnd(() => running.close());
-  return { ...caller(running.url, settings.token), port: running.port, folder, stop: () => running.close() };
+  const { url, close } = await startTestBus({ store: `sqlite:${folder}/bus.db`, ...flags });
+  atEnd(close);
+  return { ...caller(url, flags.token), port: Number(new URL(url).port), folder, stop: close };
 }
 
 export interface BusProcess extends TestBus {

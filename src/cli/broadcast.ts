@@ -1,9 +1,11 @@
 /** `agentbus broadcast`: one message to every registered agent. It must not know how mail is stored or read. */
+import { create } from "@bufbuild/protobuf";
 import type { Command } from "commander";
 import { BroadcastResponseSchema } from "#gen/agentbus/v1/message_bus_pb.js";
-import { answerOf, busOf } from "./call-bus.ts";
+import { ALL } from "../message.ts";
 import { readBody } from "./read-body.ts";
-import { repeatSafely, type SendOptions, sayRemarks, sendFields, withSendOptions } from "./send.ts";
+import { type SendOptions, sayRemarks, sendFields, withSendOptions } from "./send.ts";
+import { sendThroughOutbox } from "./send-through-outbox.ts";
 import { agentOf, callCommand, callSettings, settle } from "./setting-options.ts";
 import { writeAnswer } from "./write-output.ts";
 
@@ -13,7 +15,9 @@ interface BroadcastOptions extends SendOptions {
 
 export function broadcastCommand(): Command {
   return withSendOptions(callCommand("broadcast"))
-    .description("Send a message to every agent that is registered now. Its id is printed once the bus has it on disk.")
+    .description(
+      "Send a message to every agent that is registered when the bus takes it. Its id is printed once the bus has it on disk; while the bus is away it is kept in the outbox (4).",
+    )
     .argument("[BODY]", 'The text; - reads it from standard input, "" sends none.')
     .option("--include-sender", "Also into your own inbox.")
     .addHelpText(
@@ -30,8 +34,12 @@ async function broadcast(argument: string | undefined, options: BroadcastOptions
   const sender = agentOf(settings);
   const body = await readBody(argument, options.bodyFile);
   const includeSender = options.includeSender ?? false;
-  const content = { sender, subject: options.subject, body, includeSender, ...sendFields(options) };
-  const answer = await answerOf(busOf(settings).broadcast(content), repeatSafely(content.requestId));
+  const content = { sender, recipient: ALL, subject: options.subject, body, includeSender, ...sendFields(options) };
+  const sent = await sendThroughOutbox(settings, content, options.json);
+  if (sent === undefined) return;
+  const { id, timestamp, deduplicated, recipientCount, notice } = sent;
+  const fields = { id, deduplicated, recipientCount, notice, ...(timestamp && { timestamp }) };
+  const answer = create(BroadcastResponseSchema, fields);
   await writeAnswer(options.json, BroadcastResponseSchema, answer, () => `${answer.id}\n`);
   sayRemarks(answer);
 }

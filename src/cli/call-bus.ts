@@ -5,6 +5,7 @@
 import { ConnectError } from "@connectrpc/connect";
 import { BusRefusal, refusalFromConnect } from "../client/bus-refusal.ts";
 import { type MessageBusClient, connectBus } from "../client/connect-bus.ts";
+import { NotKeptError } from "../client/outbox/outbox-errors.ts";
 import { UnreachableError } from "../client/unreachable-error.ts";
 import type { Settings } from "../config.ts";
 import { EXIT } from "./exit-codes.ts";
@@ -12,6 +13,7 @@ import { Failure, localFailure, usageFailure } from "./failure.ts";
 
 /** Longer than the ten seconds for which a bus tries to reach its store, so that its own word arrives. */
 const ANSWER_TIMEOUT_MS = 15_000;
+const START_ONE = ' Start one with "agentbus serve", or name its address: --url or AGENTBUS_URL.';
 
 /** The bus that the settings name. A call that waits for mail takes `waitSeconds` longer. */
 export function busOf(settings: Settings, waitSeconds = 0): MessageBusClient {
@@ -34,9 +36,19 @@ export async function answerOf<T>(call: Promise<T>, advice?: (failure: Failure) 
   }
 }
 
+/** What makes a repeat safe, where it is unknown whether the message was stored. */
+export function repeatSafely(requestId: string): (failure: Failure) => string | undefined {
+  return ({ outcomeUnknown }) =>
+    outcomeUnknown
+      ? `It may have been stored: repeat it with --request-id ${requestId} and it is stored once.`
+      : undefined;
+}
+
 function failureOf(error: unknown): Failure {
   if (error instanceof UnreachableError) {
-    const message = `UNREACHABLE: ${error.message}. Start one with "agentbus serve", or name its address: --url or AGENTBUS_URL.`;
+    // That nothing could be kept either has an advice of its own.
+    const advice = error instanceof NotKeptError ? "" : START_ONE;
+    const message = `UNREACHABLE: ${error.message}.${advice}`;
     const document = { code: "unavailable", reason: "UNREACHABLE", message, field: "" };
     return new Failure(EXIT.unreachable, document, error.mayHaveArrived);
   }

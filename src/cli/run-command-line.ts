@@ -2,11 +2,11 @@
  * The command line as a whole: finds the command, lets commander parse, and shows whatever ends it badly. It must not
  * know what a command does, and loads only the one that was named.
  */
-import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { SettingError, settings } from "../config.ts";
 import { EXIT, type ExitCode, exitCodeHelp } from "./exit-codes.ts";
 import { Failure, localFailure, usageFailure } from "./failure.ts";
+import { packageVersion } from "./package-version.ts";
 import { callSettings, settingHelp } from "./setting-options.ts";
 import { hasDocument, say, writeDocument } from "./write-output.ts";
 
@@ -41,6 +41,12 @@ const groups: Readonly<Record<string, Readonly<Record<string, Entry>>>> = {
     receipt: {
       summary: "Say what became of a message, inbox by inbox",
       load: async () => (await import("./receipt.ts")).receiptCommand(),
+    },
+  },
+  "Give it to an agent:": {
+    mcp: {
+      summary: "Serve the bus as tools to an MCP host, on stdio",
+      load: async () => (await import("./mcp.ts")).mcpCommand(),
     },
   },
   "Agents:": {
@@ -114,12 +120,6 @@ async function composeProgram(named: string | undefined): Promise<Command> {
     }
   }
   return program;
-}
-
-function packageVersion(): string {
-  const file = new URL("../../package.json", import.meta.url);
-  const { version } = JSON.parse(readFileSync(file, "utf8")) as { version: string };
-  return version;
 }
 
 function programHelp({ command }: { readonly command: Command }): string {

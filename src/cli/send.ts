@@ -3,9 +3,8 @@ import type { Command } from "commander";
 import { v7 as uuidv7 } from "uuid";
 import { SendResponseSchema } from "#gen/agentbus/v1/message_bus_pb.js";
 import { MAX_TTL_SECONDS } from "../message.ts";
-import { answerOf, busOf } from "./call-bus.ts";
-import type { Failure } from "./failure.ts";
 import { readBody } from "./read-body.ts";
+import { sendThroughOutbox } from "./send-through-outbox.ts";
 import { agentOf, type CommonOptions, callCommand, callSettings, settle, wholeNumber } from "./setting-options.ts";
 import { say, writeAnswer } from "./write-output.ts";
 
@@ -20,7 +19,9 @@ export interface SendOptions extends CommonOptions {
 
 export function sendCommand(): Command {
   return withSendOptions(callCommand("send"))
-    .description("Send a message. Its id is printed once the bus has it on disk.")
+    .description(
+      "Send a message. Its id is printed once the bus has it on disk; while the bus is away it is kept in the outbox (4).",
+    )
     .argument("<TO>", "Name of an agent; ALL for every registered agent.")
     .argument("[BODY]", 'The text; - reads it from standard input, "" sends none.')
     .addHelpText(
@@ -56,7 +57,8 @@ async function send(to: string, argument: string | undefined, options: SendOptio
   const sender = agentOf(settings);
   const body = await readBody(argument, options.bodyFile);
   const content = { sender, recipient: to, subject: options.subject, body, ...sendFields(options) };
-  const answer = await answerOf(busOf(settings).send(content), repeatSafely(content.requestId));
+  const answer = await sendThroughOutbox(settings, content, options.json);
+  if (answer === undefined) return;
   await writeAnswer(options.json, SendResponseSchema, answer, () => `${answer.id}\n`);
   sayRemarks(answer);
 }
@@ -68,14 +70,6 @@ export function sendFields(options: SendOptions) {
     ...(options.replyTo !== undefined && { inReplyTo: options.replyTo }),
     ...(options.ttl !== undefined && { ttlSeconds: options.ttl }),
   };
-}
-
-/** What makes a repeat safe, where it is unknown whether the message was stored. */
-export function repeatSafely(requestId: string): (failure: Failure) => string | undefined {
-  return ({ outcomeUnknown }) =>
-    outcomeUnknown
-      ? `It may have been stored: repeat it with --request-id ${requestId} and it is stored once.`
-      : undefined;
 }
 
 export function sayRemarks(answer: { readonly deduplicated: boolean; readonly notice: string }): void {

@@ -1,5 +1,6 @@
-/** `agentbus serve`: runs a bus until a signal ends it. It must not know how a bus is built. */
+/** `agentbus serve`: runs a bus until a signal ends it. It must not know how a bus is built, nor what its doors say. */
 import type { Command } from "commander";
+import { mcpDoor } from "./mcp-door.ts";
 import { type CommonOptions, serveSettings, settingsCommand, settle } from "./setting-options.ts";
 import { writeDocument, writeOut } from "./write-output.ts";
 
@@ -22,7 +23,8 @@ async function serve(options: CommonOptions, command: Command): Promise<void> {
   const stopped = firstSignal();
   const { startServer } = await import("../server/start-server.ts");
   const { createLog } = await import("../server/log.ts");
-  const bus = await startServer(settings, createLog(settings.logLevel));
+  const log = createLog(settings.logLevel);
+  const bus = await startServer(settings, log, { "/mcp": mcpDoor(log) });
   try {
     const { url } = bus;
     await (options.json ? writeDocument({ url }) : writeOut(`agentbus listens on ${url}\n`));

@@ -2,6 +2,7 @@
  * What a TypeScript program holds to speak to a bus: sends that are gathered, an inbox as a loop, and every RPC. It
  * composes; how a call is repeated, gathered or leased is told elsewhere.
  */
+import type { Duplex } from "node:stream";
 import { create } from "@bufbuild/protobuf";
 import { createClient } from "@connectrpc/connect";
 import { v7 as uuidv7 } from "uuid";
@@ -32,6 +33,8 @@ export interface BusClientOptions {
   readonly token?: string | undefined;
   /** Who you are: the default of every `from`, and whose inbox it is. Absent: AGENTBUS_AGENT. */
   readonly agent?: string | undefined;
+  /** For who lives in the bus's own process: gives connections to it, and `urls` are not dialed. */
+  readonly connect?: (() => Duplex) | undefined;
   /** How long one try of a call may stay without an answer, in milliseconds, besides the time it waits for mail: 15,000. */
   readonly timeoutMs?: number | undefined;
   /**
@@ -96,8 +99,8 @@ export class BusClient {
   /** Connects nothing yet: the first call does. Throws a SettingError for an option or variable that can't be used. */
   constructor(options: BusClientOptions = {}) {
     const { url: urls, token, agent } = callSettings(options);
-    const { timeoutMs = TIMEOUT_MS, retryForMs = RETRY_FOR_MS } = options;
-    const { transport, close } = openTransport({ urls, token });
+    const { connect, timeoutMs = TIMEOUT_MS, retryForMs = RETRY_FOR_MS } = options;
+    const { transport, close } = openTransport({ urls, token, connect });
     const limits = { timeoutMs, unavailableForMs: retryForMs, limitedForMs: retryForMs };
     this.rpc = createClient(MessageBus, withRetries(transport, limits));
     this.agent = agent;

@@ -4,6 +4,7 @@
  */
 import * as http from "node:http";
 import * as https from "node:https";
+import type { Duplex } from "node:stream";
 import { type Client, Code, ConnectError, createClient, type Interceptor, type Transport } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
 import { MessageBus } from "#gen/agentbus/v1/message_bus_pb.js";
@@ -19,6 +20,8 @@ export interface BusAddress {
   /** Of the nodes of one bus, in the order of preference; at least one. */
   readonly urls: readonly string[];
   readonly token?: string | undefined;
+  /** Gives connections to the one bus instead of dialing its URL: for who lives in its process. */
+  readonly connect?: (() => Duplex) | undefined;
   /** Deadline of a call that brings none of its own. Absent: none. */
   readonly timeoutMs?: number | undefined;
 }
@@ -39,7 +42,7 @@ export interface OpenTransport {
 /** The same without methods, for who puts something of its own around every call. */
 export function openTransport(address: BusAddress): OpenTransport {
   const interceptors = address.token === undefined ? [] : [withToken(address.token)];
-  const nodes = address.urls.map((url) => ({ url, ...nodeTransport(url, address.timeoutMs, interceptors) }));
+  const nodes = address.urls.map((url) => ({ url, ...nodeTransport(url, address, interceptors) }));
   return {
     transport: overNodes(nodes),
     close: () => {
@@ -65,9 +68,14 @@ function withToken(token: string): Interceptor {
   };
 }
 
-function nodeTransport(url: string, timeoutMs: number | undefined, interceptors: Interceptor[]): Omit<Node, "url"> {
+function nodeTransport(
+  url: string,
+  { timeoutMs, connect }: BusAddress,
+  interceptors: Interceptor[],
+): Omit<Node, "url"> {
   const secure = url.startsWith("https:");
-  const agent = secure ? new https.Agent({ keepAlive: true }) : new http.Agent({ keepAlive: true });
+  const keepAlive = { keepAlive: true };
+  const agent = connect ? givenConnections(connect) : secure ? new https.Agent(keepAlive) : new http.Agent(keepAlive);
   const neverConnected = watchConnecting(agent, secure ? "secureConnect" : "connect");
   const transport = createConnectTransport({
     baseUrl: url,
@@ -78,6 +86,18 @@ function nodeTransport(url: string, timeoutMs: number | undefined, interceptors:
     ...(timeoutMs === undefined ? {} : { defaultTimeoutMs: timeoutMs }),
   });
   return { transport, neverConnected, close: () => agent.destroy() };
+}
+
+/** One connection a call: keeping one alive is for sockets alone. */
+function givenConnections(connect: () => Duplex): http.Agent {
+  const agent = new http.Agent();
+  agent.createConnection = () => {
+    const connection = connect();
+    // It stands already, and Connect waits to be told so.
+    setImmediate(() => connection.emit("connect"));
+    return connection;
+  };
+  return agent;
 }
 
 /** Bounds the time of connecting, and remembers which errors came before a connection stood. */

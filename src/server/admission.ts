@@ -21,6 +21,8 @@ export interface AdmissionOptions {
   readonly token: string | undefined;
   /** The shared token, or none, is not enough. */
   readonly requireAgentTokens: boolean;
+  /** Pages of this origin may call, also where no token is needed. */
+  readonly allowsOrigin: (origin: string) => boolean;
   readonly findToken: (hash: Uint8Array) => Promise<TokenRecord | undefined>;
   /** Throws BUSY when there is no room for another call: told before its body is read. */
   readonly requireRoom: () => void;
@@ -49,8 +51,13 @@ export class Admission {
 
   /** Who speaks. Throws TOKEN_MISSING, TOKEN_INVALID, RATE_LIMITED, FOREIGN_ORIGIN, BUSY, DRAINING. */
   async admit(header: HeaderOf, address: string): Promise<Principal> {
-    const given = tokenIn(header);
     this.#options.requireRoom();
+    return this.identify(header, address);
+  }
+
+  /** The same also when there is no room: for whoever looks what keeps the bus so busy. Never throws BUSY. */
+  async identify(header: HeaderOf, address: string): Promise<Principal> {
+    const given = tokenIn(header);
     const principal = given ? await this.#bearing(given, address) : this.#bare();
     if (this.open) this.#admitLocal(header);
     if (this.#draining) {
@@ -125,20 +132,19 @@ export class Admission {
   /** Without a token any page in a browser could read the mail: only this machine's own names, and no foreign page. */
   #admitLocal(header: HeaderOf): void {
     const origin = header("origin");
-    const foreign = [header("host"), origin && (URL.parse(origin)?.host || origin)].find(
-      (host) => host && !isLoopback(hostnameOf(host)),
-    );
+    const page = origin && !this.#options.allowsOrigin(origin) ? URL.parse(origin)?.host || origin : undefined;
+    const foreign = [header("host"), page].find((host) => host && !isLoopback(hostnameOf(host)));
     if (foreign !== undefined) {
       throw new BusError({
         reason: "FOREIGN_ORIGIN",
-        advice: `a bus without a token serves only this machine's own names, not "${foreign.slice(0, 70)}"; start it with a token (AGENTBUS_TOKEN)`,
+        advice: `a bus without a token serves only this machine's own names, not "${foreign.slice(0, 70)}"; start it with a token (AGENTBUS_TOKEN), or let a page in by --cors-origin`,
       });
     }
   }
 }
 
 /** "" or undefined: none. */
-function tokenIn(header: HeaderOf): string | undefined {
+export function tokenIn(header: HeaderOf): string | undefined {
   return header("x-bus-token") || /^bearer +(\S+) *$/i.exec(header("authorization") ?? "")?.[1];
 }
 

@@ -18,6 +18,7 @@ import type { Principal } from "../token.ts";
 import { handedOver, jsonAnswer, writeAnswer } from "./answer.ts";
 import { fromFramework } from "./error-codes.ts";
 import { tooManyPieces } from "./many-pieces.ts";
+import { COMPAT_INBOX, COMPAT_SEND } from "./metrics.ts";
 import { type HttpRequest, type HttpResponse, headerOf } from "./one-port.ts";
 import { readBody } from "./read-body.ts";
 import { giveBackLost, type MethodParts } from "./rpc.ts";
@@ -28,14 +29,14 @@ import { wirePulled, wireSent } from "./wire.ts";
 const HOLD_MS = 60_000;
 
 export async function compatSend(
-  { bus, load }: MethodParts,
+  { bus, load, metrics }: MethodParts,
   who: Principal,
   request: HttpRequest,
   response: HttpResponse,
 ): Promise<void> {
   const { timestamp: _, ...fields } = parseObject(await readBody(request, MAX_REQUEST_BYTES));
   const message = traced(decode(SendRequestSchema, fields), headerOf(request, "traceparent"));
-  const sent = await load.during(() => bus.send(who, message));
+  const sent = await metrics.timed(COMPAT_SEND, () => load.during(() => bus.send(who, message)));
   writeAnswer(response, jsonAnswer(200, encode(SendResponseSchema, wireSent(sent))));
 }
 
@@ -47,7 +48,7 @@ interface AskedInbox {
 }
 
 export async function compatInbox(
-  { bus, answers, load, log }: MethodParts,
+  { bus, answers, load, metrics, log }: MethodParts,
   who: Principal,
   { agent, query, stillAdmitted }: AskedInbox,
   response: HttpResponse,
@@ -62,7 +63,10 @@ export async function compatInbox(
   const pulled = await answers.run({
     agent,
     requestId: pull.requestId,
-    pull: () => load.during(() => bus.pullInbox(who, pull, { gone: gone.signal, stillAdmitted }, HOLD_MS)),
+    pull: () =>
+      metrics.timed(COMPAT_INBOX, (waited) =>
+        load.during(() => bus.pullInbox(who, pull, { gone: gone.signal, stillAdmitted, waited }, HOLD_MS)),
+      ),
     answered: handed,
     giveBack: (leaseIds) => giveBackLost({ bus, log }, who, agent, leaseIds),
   });

@@ -44,6 +44,12 @@ export const codes: Readonly<Record<Reason, Code>> = {
   UNIMPLEMENTED: Code.Unimplemented,
 };
 
+/** Of any failure; what is unknown is internal. */
+export function codeOf(error: unknown): Code {
+  if (error instanceof BusError) return codes[error.refusal.reason];
+  return error instanceof ConnectError ? error.code : Code.Internal;
+}
+
 /** Every detail is built here and nowhere else: one that cannot be serialized leaves a gRPC call hanging for ever. */
 function detailsOf(refusal: Refusal) {
   const { reason, metadata = {}, violations, retryAfterMs, resource, quota, advice } = refusal;

@@ -5,7 +5,7 @@
 import http from "node:http";
 import http2 from "node:http2";
 import net from "node:net";
-import type { Duplex } from "node:stream";
+import { type Duplex, duplexPair } from "node:stream";
 import tls from "node:tls";
 import type { TlsMaterial } from "./tls-files.ts";
 
@@ -111,6 +111,13 @@ export class OnePortServer {
         resolve((this.#net.address() as net.AddressInfo).port);
       });
     });
+  }
+
+  /** One end of a connection from within this process: HTTP/1.1 as from outside, but for the network and its TLS. */
+  connect(): Duplex {
+    const [near, far] = duplexPair();
+    this.#http1.emit("connection", far);
+    return near;
   }
 
   /** For connections from now on. Throws, and changes nothing, for a certificate that can't be used. */

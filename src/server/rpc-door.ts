@@ -3,7 +3,7 @@
  * knows the protocols' framing only through connect-es, and of the service only its handlers.
  */
 import { AsyncLocalStorage } from "node:async_hooks";
-import type { Registry } from "@bufbuild/protobuf";
+import type { DescMethod, Registry } from "@bufbuild/protobuf";
 import {
   Code,
   ConnectError,
@@ -23,6 +23,7 @@ import type { Admission, HeaderOf } from "./admission.ts";
 import { type Answer, handedOver, writeAnswer } from "./answer.ts";
 import { errorAnswer } from "./error-answer.ts";
 import { fromFramework, toConnectError } from "./error-codes.ts";
+import { dropFarDeadline } from "./far-deadline.ts";
 import { type Format, tooManyPieces } from "./many-pieces.ts";
 import { type HttpRequest, type HttpResponse, headerOf } from "./one-port.ts";
 import { readBody } from "./read-body.ts";
@@ -41,6 +42,10 @@ export interface Call {
   readonly answered: Promise<boolean>;
   /** Code of ours judged it: what fails from here on is in the form of ours already. */
   judged: boolean;
+  /** What our code refused it with, if it did. */
+  refused: Code | undefined;
+  /** Told the milliseconds that it waited for mail. */
+  waited: ((ms: number) => void) | undefined;
   context: HandlerContext | undefined;
   /** What the gate refuses this call with. */
   readonly refusal: ConnectError | undefined;
@@ -66,6 +71,8 @@ export interface RpcDoorOptions {
   readonly open: readonly string[];
   /** The wire form of any error; logs what is unknown. */
   readonly toWireError: (error: unknown, what: string) => ConnectError;
+  /** Told of every unary call once its answer is decided; `code` undefined: it succeeded. */
+  readonly answered?: (method: DescMethod, code: Code | undefined) => void;
   /** Of one request, uncompressed. */
   readonly maxRequestBytes?: number;
   /** Types that may come inside a google.protobuf.Any; the bus has none. */
@@ -79,6 +86,7 @@ export class RpcDoor {
   readonly #maxRequestBytes: number;
   readonly #plainRefusals: boolean;
   readonly #toWireError: RpcDoorOptions["toWireError"];
+  readonly #answered: RpcDoorOptions["answered"];
   readonly #admission: Admission;
 
   constructor(options: RpcDoorOptions) {
@@ -86,6 +94,7 @@ export class RpcDoor {
     this.#maxRequestBytes = maxRequestBytes;
     this.#plainRefusals = options.plainRefusals === true;
     this.#toWireError = toWireError;
+    this.#answered = options.answered;
     this.#admission = admission;
     const routerOptions: ConnectRouterOptions = {
       acceptCompression: [compressionGzip, compressionBrotli].map(refusingMany),
@@ -103,7 +112,9 @@ export class RpcDoor {
           call.principal = await admission.admit(call.header, call.address);
         } catch (error) {
           call.judged = true;
-          throw toWireError(error, "admission");
+          const wire = toWireError(error, "admission");
+          call.refused = wire.code;
+          throw wire;
         }
       },
     };
@@ -131,16 +142,36 @@ export class RpcDoor {
       principal: undefined,
       answered,
       judged: false,
+      refused: undefined,
+      waited: undefined,
       context: undefined,
       refusal: undefined,
     };
     if (streams) return this.#stream(handler, request, response, first);
+    let code: Code | undefined = Code.Internal;
+    try {
+      code = await this.#unary(handler, request, response, first);
+    } finally {
+      this.#answered?.(handler.method, code);
+    }
+  }
+
+  /** Resolves to what the call was refused with. */
+  async #unary(
+    handler: UniversalHandler,
+    request: HttpRequest,
+    response: HttpResponse,
+    first: Call,
+  ): Promise<Code | undefined> {
     // connect-es can fail to write an error of its own, such as one with a lone surrogate in it.
     const answer = await this.#run(handler, request, response, first).catch((error: unknown) => {
       if (first.judged || first.context === undefined) throw error;
     });
     const isOurs = this.#plainRefusals || first.judged || first.context === undefined;
-    if (answer !== undefined && isOurs) return writeAnswer(response, answer);
+    if (answer !== undefined && isOurs) {
+      writeAnswer(response, answer);
+      return first.context === undefined ? Code.Unimplemented : first.refused;
+    }
     // connect-es refused it before any code of ours ran. The gate refuses it again, with our reason and details, and
     // connect-es writes that in whatever protocol the caller speaks. The body is not read a second time.
     const raised: unknown = first.context?.signal.reason;
@@ -148,8 +179,9 @@ export class RpcDoor {
     const refusal =
       raised instanceof ConnectError || request.method === "GET"
         ? toConnectError(fromFramework(ConnectError.from(raised, Code.InvalidArgument)))
-        : this.#toWireError(raised, path);
+        : this.#toWireError(raised, handler.requestPath);
     writeAnswer(response, await this.#run(handler, request, response, { ...first, context: undefined, refusal }));
+    return refusal.code;
   }
 
   /** Health and reflection only: their errors need no reason of ours, connect-es writes them as the protocol has them. */
@@ -185,17 +217,6 @@ export class RpcDoor {
   }
 }
 
-/** Node's timers run for 24 days at most, and at once beyond that: a deadline that is farther away is none. */
-const MAX_TIMER_MS = 2 ** 31 - 1;
-const GRPC_UNITS_MS: Readonly<Record<string, number>> = { H: 3_600_000, M: 60_000, S: 1000 };
-
-function dropFarDeadline(headers: Headers): void {
-  const [, amount, unit = ""] = /^(\d{1,8})([HMS])$/.exec(headers.get("grpc-timeout") ?? "") ?? [];
-  if (Number(amount) * (GRPC_UNITS_MS[unit] ?? 0) > MAX_TIMER_MS) headers.delete("grpc-timeout");
-  const ms = headers.get("connect-timeout-ms") ?? "";
-  if (/^\d{10}$/.test(ms) && Number(ms) > MAX_TIMER_MS) headers.delete("connect-timeout-ms");
-}
-
 /** What connect-es refuses with a bare status: a method or content type that no protocol has. */
 function unframed({ status }: UniversalServerResponse, request: HttpRequest, handler: UniversalHandler): Answer {
   const type = request.headers["content-type"]?.slice(0, 70);
@@ -224,7 +245,10 @@ async function* wholeBody(
   } catch (error) {
     call.judged = true;
     if (plainRefusals) throw new ConnectError("the message is too large", Code.ResourceExhausted);
-    throw error instanceof BusError ? toConnectError(error) : error;
+    if (!(error instanceof BusError)) throw error;
+    const wire = toConnectError(error);
+    call.refused = wire.code;
+    throw wire;
   }
   // What is compressed is judged once it is not.
   const { "content-type": type, "content-encoding": encoding = "identity" } = request.headers;

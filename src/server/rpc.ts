@@ -15,6 +15,7 @@ import { fromFramework } from "./error-codes.ts";
 import type { LeasedAnswers } from "./leased-answers.ts";
 import type { Load } from "./load.ts";
 import type { Logger } from "./log.ts";
+import type { Metrics } from "./metrics.ts";
 import { callKey } from "./rpc-door.ts";
 import { traced } from "./trace.ts";
 import {
@@ -35,10 +36,11 @@ export interface MethodParts {
   readonly bus: Bus;
   readonly answers: LeasedAnswers;
   readonly load: Load;
+  readonly metrics: Metrics;
   readonly log: Logger;
 }
 
-export function messageBusMethods({ bus, answers, load, log }: MethodParts): Methods {
+export function messageBusMethods({ bus, answers, load, metrics, log }: MethodParts): Methods {
   const methods: Methods = {
     async send(request, context) {
       return wireSent(await bus.send(principalOf(context), traced(request, traceOf(context))));
@@ -118,7 +120,7 @@ export function messageBusMethods({ bus, answers, load, log }: MethodParts): Met
       return { ...rest, receipts: receipts.map(wireReceipt) };
     },
   };
-  return guarded(methods, load, log);
+  return guarded(methods, { load, metrics, log });
 }
 
 /** An answer that could not be written whole costs no attempt: what it leased goes back. */
@@ -135,8 +137,8 @@ export async function giveBackLost(
   }
 }
 
-/** Every method, counted while it runs, with refusals and defects in their wire form. */
-function guarded(methods: Methods, load: Load, log: Logger): Methods {
+/** Every method, counted while it runs, timed, with refusals and defects in their wire form. */
+function guarded(methods: Methods, { load, metrics, log }: Pick<MethodParts, "load" | "metrics" | "log">): Methods {
   type Method = (request: unknown, context: HandlerContext) => Promise<unknown>;
   const wrapped = Object.entries(methods as unknown as Record<string, Method>).map(([name, method]) => [
     name,
@@ -144,9 +146,14 @@ function guarded(methods: Methods, load: Load, log: Logger): Methods {
       const call = context.values.get(callKey);
       if (call !== undefined) call.judged = true;
       try {
-        return await load.during(() => method(request, context));
+        return await metrics.timed(context.method.name, (waited) => {
+          if (call !== undefined) call.waited = waited;
+          return load.during(() => method(request, context));
+        });
       } catch (error) {
-        throw toWireError(whyGone(error, context), context.method.name, log);
+        const wire = toWireError(whyGone(error, context), context.method.name, log);
+        if (call !== undefined) call.refused = wire.code;
+        throw wire;
       }
     },
   ]);
@@ -166,8 +173,13 @@ function principalOf(context: HandlerContext): Principal {
 }
 
 function callerOf(context: HandlerContext): Caller {
-  const { stillAdmitted } = context.values.get(callKey) ?? {};
-  return { gone: context.signal, timeLeftMs: context.timeoutMs(), ...(stillAdmitted && { stillAdmitted }) };
+  const { stillAdmitted, waited } = context.values.get(callKey) ?? {};
+  return {
+    gone: context.signal,
+    timeLeftMs: context.timeoutMs(),
+    ...(stillAdmitted && { stillAdmitted }),
+    ...(waited && { waited }),
+  };
 }
 
 function traceOf(context: HandlerContext): string | undefined {

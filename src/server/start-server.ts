@@ -15,8 +15,10 @@ import { Housekeeping } from "../housekeeping.ts";
 import { newMessageId } from "../message-id.ts";
 import { openStore } from "../store/open-store.ts";
 import { Admission } from "./admission.ts";
+import { Cors } from "./cors.ts";
 import { DiskWatch } from "./disk-watch.ts";
 import { malformedAnswer, toWireError } from "./error-answer.ts";
+import { addFleetGauges } from "./fleet-gauges.ts";
 import { grpcHealthMethods } from "./grpc-health.ts";
 import { Health } from "./health.ts";
 import { createHttpDoor } from "./http-door.ts";
@@ -24,6 +26,8 @@ import { LeasedAnswers } from "./leased-answers.ts";
 import { Load } from "./load.ts";
 import type { Logger } from "./log.ts";
 import { isLoopback } from "./loopback.ts";
+import { Metrics } from "./metrics.ts";
+import type { Mounts } from "./mounted-door.ts";
 import { OnePortServer } from "./one-port.ts";
 import { reflectionMethods } from "./reflection.ts";
 import { messageBusMethods } from "./rpc.ts";
@@ -46,8 +50,11 @@ export interface RunningBus {
   close(): Promise<void>;
 }
 
-/** Throws an Error that says what to change when it can't start; nothing is left open then. */
-export async function startServer(settings: Settings, log: Logger): Promise<RunningBus> {
+/**
+ * `mounts` are doors of other rooms, by their paths. Throws an Error that says what to change when it can't start; nothing
+ * is left open then.
+ */
+export async function startServer(settings: Settings, log: Logger, mounts: Mounts = {}): Promise<RunningBus> {
   const open = settings.token === undefined && !settings.requireAgentTokens;
   if (open && !isLoopback(settings.host)) {
     throw new SettingError(
@@ -58,25 +65,30 @@ export async function startServer(settings: Settings, log: Logger): Promise<Runn
   const tls = tlsFiles && readTls(tlsFiles);
   const clock = steadyClock();
   const doorbell = new Doorbell();
+  const metrics = new Metrics();
   const store = await openStore(settings.store, {
     clock,
     policy: settings,
+    observer: metrics,
     ring: (inbox) => (inbox === undefined ? doorbell.ringAll() : doorbell.ring(inbox)),
   });
   const newId = () => newMessageId(clock());
   const housekeeping = new Housekeeping(store, (err, chore) => log.error({ err, chore }, "a chore failed"));
   const bus = new Bus({ store, doorbell, clock, newId, limits: settings });
   const load = new Load(settings.maxCalls, () => doorbell.waiting);
+  const cors = new Cors(settings.corsOrigin ?? []);
   const admission = new Admission({
     token: settings.token,
     requireAgentTokens: settings.requireAgentTokens,
+    allowsOrigin: (origin) => cors.allows(origin),
     findToken: (hash) => store.findToken(hash),
     requireRoom: () => load.requireRoom(),
     suspicious: (address) => log.warn({ address }, "a wrong token came"),
   });
   const health = new Health(store);
   const draining = new AbortController();
-  const methods = { bus, answers: new LeasedAnswers(), load, log };
+  addFleetGauges(metrics.registry, { store, waiting: () => doorbell.waiting, clock, log });
+  const methods = { bus, answers: new LeasedAnswers(), load, metrics, log };
   const rpc = new RpcDoor({
     routes: (router) => {
       router.service(MessageBus, messageBusMethods(methods));
@@ -95,9 +107,16 @@ export async function startServer(settings: Settings, log: Logger): Promise<Runn
     admission,
     open: [GrpcHealth.typeName],
     toWireError: (error, what) => toWireError(error, what, log),
+    answered: ({ parent, name }, code) => {
+      if (parent.typeName === MessageBus.typeName) metrics.answered(name, code);
+    },
   });
-  const server = new OnePortServer({
-    handler: createHttpDoor({ methods, rpc, admission, health, secure: tls !== undefined, log }),
+  const server: OnePortServer = new OnePortServer({
+    handler: createHttpDoor({
+      ...{ methods, rpc, admission, cors, health, log, mounts },
+      secure: tls !== undefined,
+      connect: () => server.connect(),
+    }),
     malformed: malformedAnswer,
     tls,
   });

@@ -21,6 +21,7 @@ import { testRequestKeys } from "./conformance/request-keys.ts";
 import { testRetention } from "./conformance/retention.ts";
 import { testSending } from "./conformance/sending.ts";
 import { testServing } from "./conformance/serving.ts";
+import { testWatching } from "./conformance/watching.ts";
 import type { OpenStore } from "./store-under-test.ts";
 
 /** Runs the whole suite on one engine. */
@@ -44,5 +45,6 @@ export function testStore(name: string, open: OpenStore): void {
     testHistory(open);
     testRetention(open);
     testServing(open);
+    testWatching(open);
   });
 }

@@ -7,6 +7,8 @@ import { onTestFinished } from "vitest";
 import { BusError, type Refusal } from "#dist/errors.js";
 import type { DeliveryState, Message, MessageView, Receipt } from "#dist/message.js";
 import type {
+  Commit,
+  CommitObserver,
   HistoryQuery,
   NewMessage,
   Page,
@@ -28,6 +30,7 @@ export const DAY = 24 * HOUR;
 export interface Opening extends Partial<StorePolicy> {
   readonly clock: StoreOptions["clock"];
   readonly ring?: StoreOptions["ring"];
+  readonly observer?: CommitObserver;
 }
 
 export interface Opened {
@@ -39,10 +42,11 @@ export interface Opened {
 /** How an engine gives a store that holds nothing yet, and removes its data when the test ends. */
 export type OpenStore = (opening: Opening) => Promise<Opened>;
 
-export function storeOptions({ clock, ring, ...policy }: Opening): StoreOptions {
+export function storeOptions({ clock, ring, observer, ...policy }: Opening): StoreOptions {
   return {
     clock,
     ring: ring ?? (() => undefined),
+    ...(observer && { observer }),
     policy: {
       rateLimit: undefined,
       unknownRecipients: "hold",
@@ -88,6 +92,8 @@ export class StoreUnderTest {
   now = NOON;
   /** Every inbox that was rung so far, in order. */
   readonly rings: (string | undefined)[] = [];
+  /** Every transaction that the store told of. */
+  readonly commits: Commit[] = [];
   /** Runs in the middle of each ring. */
   onRing: () => void = () => undefined;
   readonly #open: OpenStore;
@@ -213,7 +219,8 @@ export class StoreUnderTest {
       this.rings.push(inbox);
       this.onRing();
     };
-    return { ...this.#policy, clock: () => this.now, ring };
+    const observer = { committed: (commit: Commit) => void this.commits.push(commit), commitFailed: () => undefined };
+    return { ...this.#policy, clock: () => this.now, ring, observer };
   }
 }
 

@@ -147,7 +147,7 @@ export declare const SendResponseSchema: GenMessage<SendResponse>;
  */
 export declare type SendBatchRequest = Message<"agentbus.v1.SendBatchRequest"> & {
   /**
-   * 1-1000, each to an agent; not to "ALL".
+   * 1-1000, each to an agent; not to "ALL". Required.
    *
    * @generated from field: repeated agentbus.v1.SendRequest requests = 1;
    */
@@ -507,7 +507,7 @@ export declare type AckRequest = Message<"agentbus.v1.AckRequest"> & {
   agent: string;
 
   /**
-   * 1-1000 ids; one named twice counts once.
+   * 1-1000 ids; one named twice counts once. Required.
    *
    * @generated from field: repeated string message_ids = 2;
    */

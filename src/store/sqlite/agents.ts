@@ -3,7 +3,7 @@
  */
 import { BusError, unknownAgent } from "../../errors.ts";
 import type { Agent } from "../../message.ts";
-import type { AgentQuery, Page } from "../../store.ts";
+import type { AgentQuery, Inbox, Page } from "../../store.ts";
 import type { AgentNames } from "./agent-names.ts";
 import { IS_ALIVE } from "./delivery-state.ts";
 import { type Died, DueReader, type Dying } from "./dying.ts";
@@ -44,10 +44,18 @@ const ON_PAGE = `a.name > :after
   and (:text = '' or instr(a.name, :text) > 0 or instr(lower_case(a.description), :text) > 0)
   order by a.name limit :limit`;
 
+/** No delivery is judged or counted: an inbox costs one look into an index. */
+const INBOXES = `
+  select a.name, a.registered_at, a.last_seen_at, a.waiting as unread,
+    (select m.at from deliveries d indexed by deliveries_waiting cross join messages m on m.seq = d.message
+      where d.inbox = a.id and d.state = 1 order by d.seq limit 1) as oldest
+  from agents a where a.name > :after and (a.registered_at is not null or a.waiting > 0) order by a.name limit :limit`;
+
 export class AgentReader {
   readonly #due: DueReader;
   readonly #one;
   readonly #page;
+  readonly #inboxes;
 
   constructor(db: Database) {
     this.#due = new DueReader(db);
@@ -59,6 +67,7 @@ export class AgentReader {
     });
     this.#one = prepare("a.name = :name");
     this.#page = prepare(ON_PAGE);
+    this.#inboxes = db.prepare(INBOXES);
   }
 
   agent(name: string, now: number, maxAttempts: number): Agent | undefined {
@@ -77,6 +86,18 @@ export class AgentReader {
     }) as Row[];
     const items = rows.slice(0, query.limit).map(agentOf);
     return { items, next: rows.length > query.limit ? items.at(-1)?.name : undefined };
+  }
+
+  inboxes(limit: number, after: string | undefined): Page<Inbox> {
+    const rows = this.#inboxes.all({ after: after ?? "", limit: limit + 1 }) as Omit<Row, "description" | "dead">[];
+    const items = rows.slice(0, limit).map((row) => ({
+      agent: row.name,
+      registered: row.registered_at !== null,
+      unreadCount: row.unread,
+      oldestUnreadAt: row.oldest ?? undefined,
+      lastSeenAt: row.last_seen_at ?? undefined,
+    }));
+    return { items, next: rows.length > limit ? items.at(-1)?.agent : undefined };
   }
 
   #counts(now: number, maxAttempts: number): "counted" | "known" {

@@ -5,6 +5,7 @@
 import { bounceLetter } from "../../bounce.ts";
 import { BUS, type DeadReason } from "../../message.ts";
 import { newMessageId } from "../../message-id.ts";
+import type { Counts } from "../../store.ts";
 import type { AgentNames } from "./agent-names.ts";
 import { IS_UNREAD, STATE_COLUMNS, type StateRow, stateOf } from "./delivery-state.ts";
 import type { Database } from "./open-database.ts";
@@ -46,9 +47,10 @@ export class DueReader {
   }
 }
 
-/** What came of it: how many died, and whose inbox has a bounce now. */
+/** What came of it: how many died, of what, and whose inbox has a bounce now. */
 export interface Died {
   readonly count: number;
+  readonly reasons: Counts<DeadReason>;
   readonly bounced: readonly string[];
 }
 
@@ -84,24 +86,28 @@ export class Dying {
   /** Writes what is due, at most `limit` deliveries. */
   sweep(limit: number, now: number): Died {
     const rows = this.#due.all({ limit, now, maxAttempts: this.#maxAttempts }) as DyingRow[];
-    const bounced = rows.map((row) => {
-      const { deadAt = now, deadReason = "EXPIRED" } = stateOf(row, now, this.#maxAttempts);
-      return this.#bury(row, deadReason, deadAt, now);
-    });
-    return { count: rows.length, bounced: bounced.filter((name) => name !== undefined) };
+    const { reasons, bounced } = this.#buryAll(rows, "EXPIRED", now);
+    return { count: rows.length, reasons, bounced };
   }
 
   /** All that is UNREAD or LEASED in this inbox dies; what was due to be dead already keeps its own reason. */
   empty(inbox: number, now: number): Died {
     const rows = this.#waiting.all(inbox) as DyingRow[];
-    const bounced = rows.map((row) => {
-      const { state, deadAt = now, deadReason = "RECIPIENT_REMOVED" } = stateOf(row, now, this.#maxAttempts);
-      return { alive: state !== "DEAD", name: this.#bury(row, deadReason, deadAt, now) };
-    });
-    return {
-      count: bounced.filter(({ alive }) => alive).length,
-      bounced: bounced.map(({ name }) => name).filter((name) => name !== undefined),
-    };
+    const { reasons, bounced } = this.#buryAll(rows, "RECIPIENT_REMOVED", now);
+    return { count: reasons.RECIPIENT_REMOVED ?? 0, reasons, bounced };
+  }
+
+  /** What was not due by itself dies now, of `otherwise`. */
+  #buryAll(rows: readonly DyingRow[], otherwise: DeadReason, now: number): Pick<Died, "reasons" | "bounced"> {
+    const reasons: Partial<Record<DeadReason, number>> = {};
+    const bounced: string[] = [];
+    for (const row of rows) {
+      const { deadAt = now, deadReason = otherwise } = stateOf(row, now, this.#maxAttempts);
+      reasons[deadReason] = (reasons[deadReason] ?? 0) + 1;
+      const name = this.#bury(row, deadReason, deadAt, now);
+      if (name !== undefined) bounced.push(name);
+    }
+    return { reasons, bounced };
   }
 
   /** Resolves to whom the bounce went; undefined: none. */

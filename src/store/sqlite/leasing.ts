@@ -29,6 +29,12 @@ interface DeliveryRow extends StateRow {
   readonly lease: string | null;
 }
 
+/** A pull's answer, and how many of its deliveries had been leased before. */
+export interface HandedOut {
+  readonly pulled: Pulled;
+  readonly redelivered: number;
+}
+
 export class Leasing {
   readonly #agents: AgentNames;
   readonly #maxAttempts: number;
@@ -92,20 +98,22 @@ export class Leasing {
   }
 
   /** Throws REQUEST_ID_REUSED. */
-  pull(pull: Pull, now: number): Pulled {
+  pull(pull: Pull, now: number): HandedOut {
     const inbox = this.#agents.register(pull.agent, now);
     if (pull.taking.kind !== "look") {
       const repeated = this.#repeat(pull, inbox, now);
-      if (repeated !== undefined) return repeated;
+      if (repeated !== undefined) return { pulled: repeated, redelivered: 0 };
     }
     const { found, hasMore } = this.#inbox.unread(inbox, now, this.#maxAttempts, pull);
     const dueAt = found.length === 0 ? this.#inbox.dueAt(inbox, now) : undefined;
     if (found.length === 0 || pull.taking.kind === "look") {
-      return { messages: found.map(({ message }) => message), hasMore, lease: undefined, dueAt };
+      const messages = found.map(({ message }) => message);
+      return { pulled: { messages, hasMore, lease: undefined, dueAt }, redelivered: 0 };
     }
     const taken = this.#takeAll(found, pull, now);
     this.#record(found, pull, inbox, now);
-    return { ...taken, hasMore, dueAt };
+    const redelivered = found.filter(({ message }) => message.deliveryAttempt > 0).length;
+    return { pulled: { ...taken, hasMore, dueAt }, redelivered };
   }
 
   ack(agent: string, messageIds: readonly string[], leaseId: string | undefined, now: number): Acked {

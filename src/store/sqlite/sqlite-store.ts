@@ -9,6 +9,7 @@ import { type Agent, ALL, type MessageView } from "../../message.ts";
 import type {
   AgentQuery,
   HistoryQuery,
+  Inbox,
   NewMessage,
   Page,
   Pull,
@@ -24,6 +25,7 @@ import type { TokenRecord } from "../../token.ts";
 import { GroupCommit } from "../group-commit.ts";
 import { AgentNames } from "./agent-names.ts";
 import { AgentReader } from "./agents.ts";
+import { factsOf } from "./commit-facts.ts";
 import { DueReader } from "./dying.ts";
 import { HistoryReader } from "./history.ts";
 import { InboxReader } from "./inbox.ts";
@@ -124,7 +126,7 @@ class SqliteStore implements Store {
     const now = clock();
     const agent = this.#read(() => this.#names.find(pull.agent));
     // What changes nothing is answered by reading: a look, and a pull that finds nothing. The first pull registers.
-    if (agent?.registered_at == null) return this.#write("pull", { pull });
+    if (agent?.registered_at == null) return (await this.#write("pull", { pull })).pulled;
     this.#see(pull.agent, now);
     if (pull.taking.kind === "look") {
       return this.#read(() => {
@@ -140,7 +142,7 @@ class SqliteStore implements Store {
       if (unread || repeated) return undefined;
       return { messages: [], hasMore: false, lease: undefined, dueAt: this.#inboxes.dueAt(agent.id, now) };
     });
-    return nothing ?? this.#write("pull", { pull });
+    return nothing ?? (await this.#write("pull", { pull })).pulled;
   }
 
   async ack(agent: string, messageIds: readonly string[], leaseId: string | undefined) {
@@ -204,6 +206,10 @@ class SqliteStore implements Store {
     return this.#read(() => this.#agents.list(query, clock(), policy.maxAttempts));
   }
 
+  async inboxes(limit: number, after: string | undefined): Promise<Page<Inbox>> {
+    return this.#read(() => this.#agents.inboxes(limit, after));
+  }
+
   async agentNames(max: number): Promise<readonly string[]> {
     return this.#read(() => this.#names.registered(max));
   }
@@ -225,8 +231,8 @@ class SqliteStore implements Store {
   async space(): Promise<Space> {
     const path = this.#db.name;
     const { bavail, bsize } = await statfs(dirname(path));
-    const sizes = await Promise.all([path, `${path}-wal`].map((file) => stat(file)));
-    return { databaseBytes: sizes.reduce((sum, { size }) => sum + size, 0), freeBytes: bavail * bsize };
+    const [database, journal] = await Promise.all([stat(path), stat(`${path}-wal`)]);
+    return { databaseBytes: database.size + journal.size, journalBytes: journal.size, freeBytes: bavail * bsize };
   }
 
   async check(): Promise<void> {
@@ -266,8 +272,14 @@ class SqliteStore implements Store {
   }
 
   async #commit(writes: readonly Write[]): Promise<readonly Outcome[]> {
+    const { clock, observer } = this.#options;
     const seen = [...this.#seen];
-    const outcomes = await this.#writer.commit({ now: this.#options.clock(), writes, seen });
+    const began = performance.now();
+    const outcomes = await this.#writer.commit({ now: clock(), writes, seen }).catch((error: unknown) => {
+      observer?.commitFailed();
+      throw error;
+    });
+    observer?.committed({ milliseconds: performance.now() - began, ...factsOf(writes, outcomes) });
     for (const [name, at] of seen) if (this.#seen.get(name) === at) this.#seen.delete(name);
     return outcomes;
   }

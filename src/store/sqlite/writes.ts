@@ -3,8 +3,9 @@
  */
 import type { Refusal } from "../../errors.ts";
 import type { Agent } from "../../message.ts";
-import type { Acked, LeaseModified, NewMessage, Pull, Pulled, Redriven, Sent, StorePolicy } from "../../store.ts";
+import type { Acked, LeaseModified, NewMessage, Pull, Redriven, Sent, StorePolicy } from "../../store.ts";
 import type { Died } from "./dying.ts";
+import type { HandedOut } from "./leasing.ts";
 
 /** What the thread is started with. */
 export interface WriterData {
@@ -15,7 +16,7 @@ export interface WriterData {
 
 export interface WriteVerbs {
   send: { input: { readonly messages: readonly NewMessage[] }; output: readonly Outcome<Sent>[] };
-  pull: { input: { readonly pull: Pull }; output: Pulled };
+  pull: { input: { readonly pull: Pull }; output: HandedOut };
   ack: {
     input: { readonly agent: string; readonly messageIds: readonly string[]; readonly leaseId: string | undefined };
     output: Acked;
