@@ -54,6 +54,10 @@ const groups: Readonly<Record<string, Readonly<Record<string, Entry>>>> = {
       summary: "List agents and what waits for them",
       load: async () => (await import("./agents.ts")).agentsCommand(),
     },
+    work: {
+      summary: "Run a program for each message of an agent",
+      load: async () => (await import("./work.ts")).workCommand(),
+    },
     register: {
       summary: "Register an agent, or change its description",
       load: async () => (await import("./register.ts")).registerCommand(),
@@ -155,11 +159,12 @@ async function end(error: unknown, words: readonly string[]): Promise<ExitCode> 
   const failure = failureOf(error, words);
   say(failure.message);
   const literal = words.indexOf("--");
-  if ((literal < 0 ? words : words.slice(0, literal)).includes("--json") && !hasDocument()) {
+  const given = literal < 0 ? words : words.slice(0, literal);
+  if (given.includes("--json") && !hasDocument()) {
     await writeDocument(failure.document).catch(() => {});
   }
   // A host takes 2 from a hook for "stop this": a mistyped one must not hold up anyone's work.
-  return failure.exitCode === EXIT.usage && words.includes("--hook") ? EXIT.refused : failure.exitCode;
+  return failure.exitCode === EXIT.usage && given.includes("--hook") ? EXIT.refused : failure.exitCode;
 }
 
 function failureOf(error: unknown, words: readonly string[]): Failure {
