@@ -2,6 +2,7 @@
  * Ends a worker as whoever runs it wishes: first no more is begun, after a grace what runs is ended, and a second signal kills
  * at once. It must not know what is worked on.
  */
+import { setMaxListeners } from "node:events";
 
 const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
@@ -19,6 +20,8 @@ export interface StopInSteps {
 /** `told` is called with the first signal. */
 export function stopInSteps(graceMs: number, told: () => void): StopInSteps {
   const [stop, end, kill] = [new AbortController(), new AbortController(), new AbortController()];
+  // Each command that runs listens.
+  setMaxListeners(0, end.signal, kill.signal);
   let grace: NodeJS.Timeout | undefined;
   const obey = (signal: NodeJS.Signals) => {
     if (!stop.signal.aborted) {
