@@ -60,7 +60,13 @@ function runBlock(block: string, address: string, followed: Map<string, string>)
 function run(command: string, address: string): string {
   const script = command.replaceAll(SHOWN, address).replaceAll("npx agentbus", `'${process.execPath}' '${MAIN}'`);
   const { stdout } = spawnSync("bash", ["-c", `exec 2>&1; ${script}`], {
-    env: { ...process.env, AGENTBUS_URL: `http://${address}`, AGENTBUS_TOKEN: "", AGENTBUS_AGENT: "" },
+    env: {
+      ...process.env,
+      AGENTBUS_URL: `http://${address}`,
+      AGENTBUS_TOKEN: "",
+      AGENTBUS_AGENT: "",
+      AGENTBUS_OUTBOX: `${folder}/outbox.db`,
+    },
     encoding: "utf8",
   });
   const shown = stdout.replaceAll(address, SHOWN).replace(/"details":\[.*\]/g, '"details":[…]');

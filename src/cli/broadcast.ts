@@ -14,7 +14,7 @@ interface BroadcastOptions extends SendOptions {
 }
 
 export function broadcastCommand(): Command {
-  return withSendOptions(callCommand("broadcast"))
+  return withSendOptions(callCommand("broadcast", { flushFirst: false }))
     .description(
       "Send a message to every agent that is registered when the bus takes it. Its id is printed once the bus has it on disk; while the bus is away it is kept in the outbox (4).",
     )

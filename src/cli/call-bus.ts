@@ -16,9 +16,9 @@ const ANSWER_TIMEOUT_MS = 15_000;
 const START_ONE = ' Start one with "agentbus serve", or name its address: --url or AGENTBUS_URL.';
 
 /** The bus that the settings name. A call that waits for mail takes `waitSeconds` longer. */
-export function busOf(settings: Settings, waitSeconds = 0): MessageBusClient {
+export function busOf(settings: Settings, waitSeconds = 0, answerMs = ANSWER_TIMEOUT_MS): MessageBusClient {
   try {
-    const timeoutMs = ANSWER_TIMEOUT_MS + waitSeconds * 1000;
+    const timeoutMs = answerMs + waitSeconds * 1000;
     return connectBus({ urls: settings.url, token: settings.token, timeoutMs });
   } catch (error) {
     throw usageFailure(localFailure(error).message);

@@ -30,7 +30,7 @@ async function mcp(_: CommonOptions, command: Command): Promise<void> {
   const { BusClient } = await import("../client/bus-client.ts");
   const { openDesk } = await import("../mcp/tool.ts");
   const { serveOnStdio } = await import("../mcp/stdio.ts");
-  const bus = new BusClient({ urls: settings.url, token: settings.token, agent });
+  const bus = new BusClient({ urls: settings.url, token: settings.token, agent, outbox: settings.outbox });
   await serveOnStdio({ desk: openDesk(agent, bus), version: packageVersion(), report });
   await bus.close();
 }

@@ -42,6 +42,10 @@ const groups: Readonly<Record<string, Readonly<Record<string, Entry>>>> = {
       summary: "Say what became of a message, inbox by inbox",
       load: async () => (await import("./receipt.ts")).receiptCommand(),
     },
+    outbox: {
+      summary: "See and send what was kept while the bus was away",
+      load: async () => (await import("./outbox.ts")).outboxCommand(),
+    },
   },
   "Give it to an agent:": {
     mcp: {
@@ -121,6 +125,8 @@ async function composeProgram(named: string | undefined): Promise<Command> {
     for (const [name, entry] of Object.entries(entries)) {
       const command = name === named ? await entry.load() : new Command(name);
       program.addCommand(command.copyInheritedSettings(program).summary(entry.summary).helpGroup(heading));
+      // Or commander would end the process by itself, in its own words.
+      for (const part of command.commands) part.copyInheritedSettings(program);
     }
   }
   return program;

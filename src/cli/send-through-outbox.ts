@@ -33,12 +33,9 @@ export async function sendThroughOutbox(
 }
 
 /** The outbox of the bus that the settings name. Close it. */
-export function outboxSenderOf(settings: Settings): OutboxSender {
-  return new OutboxSender({
-    file: outboxFile(settings.outbox),
-    urls: settings.url,
-    live: liveSendOver(busOf(settings)),
-  });
+export function outboxSenderOf(settings: Settings, timeoutMs?: number): OutboxSender {
+  const { outbox, url: urls } = settings;
+  return new OutboxSender({ file: outboxFile(outbox), urls, live: liveSendOver(busOf(settings, 0, timeoutMs)) });
 }
 
 async function tellQueued(

@@ -18,7 +18,7 @@ export interface SendOptions extends CommonOptions {
 }
 
 export function sendCommand(): Command {
-  return withSendOptions(callCommand("send"))
+  return withSendOptions(callCommand("send", { flushFirst: false }))
     .description(
       "Send a message. Its id is printed once the bus has it on disk; while the bus is away it is kept in the outbox (4).",
     )

@@ -3,38 +3,45 @@
  * composes; how a call is repeated, gathered or leased is told elsewhere.
  */
 import type { Duplex } from "node:stream";
-import { create } from "@bufbuild/protobuf";
 import { createClient } from "@connectrpc/connect";
 import { v7 as uuidv7 } from "uuid";
 import type { Message } from "#gen/agentbus/v1/message_pb.js";
-import {
-  BroadcastRequestSchema,
-  MessageBus,
-  SendRequestSchema,
-  type SendResponse,
-} from "#gen/agentbus/v1/message_bus_pb.js";
+import { MessageBus, type SendResponse } from "#gen/agentbus/v1/message_bus_pb.js";
 import { environmentName, readSettings, SettingError, settings } from "../config.ts";
 import { type MessageBusClient, openTransport } from "./connect-bus.ts";
 import { SendGatherer } from "./gather-sends.ts";
 import { type LeasedMessage, readInbox } from "./inbox.ts";
 import { type InboxOptions, InboxReader } from "./inbox-reader.ts";
+import type { NamedLetter } from "./outbox/draft.ts";
+import { outboxFile } from "./outbox/outbox-file.ts";
+import { OutboxSender } from "./outbox/outbox-sender.ts";
+import { DraftReplayer } from "./replay-drafts.ts";
 import { withRetries } from "./retry-calls.ts";
 import { type Handler, type WorkOptions, type WorkSummary, workOn } from "./work.ts";
 
 /** Longer than the ten seconds for which a bus tries to reach its store, so that its own word arrives. */
 const TIMEOUT_MS = 15_000;
 const RETRY_FOR_MS = 10_000;
+/** A Send that can be kept is not held up for longer by a bus that is away: enough for one that is restarted. */
+const BEFORE_OUTBOX_MS = 2000;
 const MAX_SUBJECT_BYTES = 1024;
+/** The recipient that makes a Send a broadcast. */
+const ALL = "ALL";
 
 export interface BusClientOptions {
   /** Addresses of the nodes of one bus, in the order of preference. Absent: AGENTBUS_URL, or http://127.0.0.1:8091. */
   readonly urls?: string | readonly string[] | undefined;
-  /** Absent: AGENTBUS_TOKEN. */
+  /** Absent: AGENTBUS_TOKEN; "": none, whatever the environment says. */
   readonly token?: string | undefined;
-  /** Who you are: the default of every `from`, and whose inbox it is. Absent: AGENTBUS_AGENT. */
+  /** Who you are: the default of every `from`, and whose inbox it is. Absent: AGENTBUS_AGENT; "": nobody. */
   readonly agent?: string | undefined;
   /** For who lives in the bus's own process: gives connections to it, and `urls` are not dialed. */
   readonly connect?: (() => Duplex) | undefined;
+  /**
+   * File in which messages are kept while no bus can be reached; false: none is kept, and send() throws an
+   * UnreachableError. Absent: AGENTBUS_OUTBOX, or a file in the user's own folder of states. A host's programs share it.
+   */
+  readonly outbox?: string | false | undefined;
   /** How long one try of a call may stay without an answer, in milliseconds, besides the time it waits for mail: 15,000. */
   readonly timeoutMs?: number | undefined;
   /**
@@ -45,7 +52,7 @@ export interface BusClientOptions {
 }
 
 /** What every message says. */
-interface Letter {
+interface Content {
   /** At most 1 KiB of UTF-8. Absent: empty. */
   readonly subject?: string | undefined;
   /** At most 256 KiB of UTF-8, unless the bus is set otherwise. */
@@ -62,17 +69,17 @@ interface Letter {
   readonly traceparent?: string | undefined;
 }
 
-export interface OutgoingMessage extends Letter {
+export interface OutgoingMessage extends Content {
   /** An agent's name; "ALL" for every agent that is registered. */
   readonly to: string;
 }
 
-export interface OutgoingBroadcast extends Letter {
+export interface OutgoingBroadcast extends Content {
   /** Also into the sender's own inbox. Absent: false. */
   readonly includeSender?: boolean | undefined;
 }
 
-export type Reply = Omit<Letter, "inReplyTo">;
+export type Reply = Omit<Content, "inReplyTo">;
 
 export interface SendOptions {
   /** Rejects with its reason. What is on its way already may arrive all the same. */
@@ -84,7 +91,21 @@ export interface SentMessage extends Omit<SendResponse, "$typeName" | "$unknown"
   readonly status: "sent";
 }
 
-export type Sent = SentMessage;
+/**
+ * The bus is away, and this host keeps it: synced to its disk, and tried (by this program while it runs, by the next Send
+ * of the same sender, by `agentbus outbox flush`) until it is sent, or refused or expired where `agentbus outbox` shows it.
+ * Don't send it again.
+ */
+export interface QueuedMessage {
+  readonly status: "queued";
+  readonly requestId: string;
+  /** Messages of this sender that wait for this bus, with this one. */
+  readonly waiting: number;
+  /** Why it was not sent at once, in words. */
+  readonly reason: string;
+}
+
+export type Sent = SentMessage | QueuedMessage;
 
 export class BusClient {
   /** Every RPC as it is in the contract, with the same retries, and errors of the same classes, as the methods here. */
@@ -92,39 +113,46 @@ export class BusClient {
   /** Who you are. */
   readonly agent: string | undefined;
   readonly #sends: SendGatherer;
+  readonly #outbox: OutboxSender;
+  readonly #drafts: DraftReplayer;
+  /** Sends that are not settled yet. */
+  readonly #sending = new Set<Promise<unknown>>();
   readonly #pulls: MessageBusClient;
   readonly #closed = new AbortController();
   readonly #disconnect: () => void;
 
   /** Connects nothing yet: the first call does. Throws a SettingError for an option or variable that can't be used. */
   constructor(options: BusClientOptions = {}) {
-    const { url: urls, token, agent } = callSettings(options);
+    const { url: urls, token, agent, outbox } = callSettings(options);
     const { connect, timeoutMs = TIMEOUT_MS, retryForMs = RETRY_FOR_MS } = options;
     const { transport, close } = openTransport({ urls, token, connect });
     const limits = { timeoutMs, unavailableForMs: retryForMs, limitedForMs: retryForMs };
     this.rpc = createClient(MessageBus, withRetries(transport, limits));
     this.agent = agent;
-    const sending = createClient(MessageBus, withRetries(transport, { ...limits, limitedForMs: 0 }));
+    const file = outboxFile(outbox);
+    const unavailableForMs = file === undefined ? retryForMs : Math.min(retryForMs, BEFORE_OUTBOX_MS);
+    const sending = createClient(MessageBus, withRetries(transport, { ...limits, unavailableForMs, limitedForMs: 0 }));
     this.#sends = new SendGatherer(sending, retryForMs);
+    this.#outbox = new OutboxSender({ file, urls, live: (letter, signal) => this.#sends.send(letter, signal) });
+    this.#drafts = new DraftReplayer((sender) => this.#outbox.replay(sender), this.#closed.signal);
     const once = { ...limits, unavailableForMs: 0, limitedForMs: 0 };
     this.#pulls = createClient(MessageBus, withRetries(transport, once));
     this.#disconnect = close;
   }
 
   /**
-   * Stores one message; resolves once it is on disk. Those that are sent at the same time go in one request, in order.
-   * Throws a BusRefusal, or an UnreachableError if no bus answered.
+   * Stores one message; resolves once it is on disk: the bus's ("sent"), or this host's while the bus is away ("queued").
+   * Those that are sent at the same time go in one request, in order. Throws a BusRefusal; without an outbox, or if the
+   * outbox can't keep it, an UnreachableError.
    */
-  async send(message: OutgoingMessage, { signal }: SendOptions = {}): Promise<Sent> {
-    const request = create(SendRequestSchema, { ...this.#letter(message), recipient: message.to });
-    return sent(await this.#sends.send(request, signal));
+  async send(message: OutgoingMessage, options?: SendOptions): Promise<Sent> {
+    return this.#send({ ...this.#content(message), recipient: message.to }, options);
   }
 
   /** One message to every agent that is registered at that instant. */
-  async broadcast(message: OutgoingBroadcast, { signal }: SendOptions = {}): Promise<Sent> {
-    const includeSender = message.includeSender ?? false;
-    const request = create(BroadcastRequestSchema, { ...this.#letter(message), includeSender });
-    return sent(await this.#sends.send(request, signal));
+  async broadcast(message: OutgoingBroadcast, options?: SendOptions): Promise<Sent> {
+    const { includeSender } = message;
+    return this.#send({ ...this.#content(message), recipient: ALL, includeSender }, options);
   }
 
   /** Answers a message that was read: to its sender, from the agent who read it. */
@@ -154,7 +182,9 @@ export class BusClient {
   /** Resolves when what was sent is settled and every connection is closed. Loops end; what they work on, they finish. */
   async close(): Promise<void> {
     this.#closed.abort();
-    await this.#sends.drain();
+    await Promise.allSettled(this.#sending);
+    await this.#drafts.stopped();
+    this.#outbox.close();
     this.#disconnect();
   }
 
@@ -164,37 +194,50 @@ export class BusClient {
 
   #reader(agent: string | undefined, options: InboxOptions): InboxReader {
     if (agent === undefined) throw new SettingError(`say whose inbox: its agent's name, or ${whoAmI}`);
+    // Whoever only reads now may have sent something while the bus was away.
+    this.#drafts.start(agent);
     return new InboxReader({ agent, rpc: this.rpc, pulls: this.#pulls, closed: this.#closed.signal }, options);
   }
 
-  #letter({ from = this.agent, subject = "", body, inReplyTo, ttlSeconds, requestId, traceparent }: Letter) {
+  async #send(letter: NamedLetter, { signal }: SendOptions = {}): Promise<Sent> {
+    signal?.throwIfAborted();
+    const sending = this.#outbox.send(letter, signal);
+    this.#sending.add(sending);
+    try {
+      const outcome = await sending;
+      if (outcome.status === "queued") {
+        this.#drafts.start(letter.sender);
+        return outcome;
+      }
+      const { $typeName: _, $unknown: __, ...response } = outcome.response;
+      return { status: "sent", ...response };
+    } finally {
+      this.#sending.delete(sending);
+    }
+  }
+
+  #content({ from = this.agent, subject = "", requestId = uuidv7(), ...content }: Content) {
     if (from === undefined) throw new SettingError(`say who sends: from, or ${whoAmI}`);
-    return {
-      sender: from,
-      subject,
-      body,
-      requestId: requestId ?? uuidv7(),
-      ...(inReplyTo !== undefined && { inReplyTo }),
-      ...(ttlSeconds !== undefined && { ttlSeconds }),
-      ...(traceparent !== undefined && { traceparent }),
-    };
+    const { body, inReplyTo, ttlSeconds, traceparent } = content;
+    return { sender: from, subject, requestId, body, inReplyTo, ttlSeconds, traceparent };
   }
 }
 
 const whoAmI = `the client's option agent, or ${environmentName("agent")}`;
 
 /** What the options leave out is settled as on the command line. */
-function callSettings({ urls, token, agent }: BusClientOptions) {
+function callSettings({ urls, token, agent, outbox }: BusClientOptions) {
   const environment = Object.fromEntries(
-    (["url", "token", "agent"] as const).map(environmentName).map((name) => [name, process.env[name]]),
+    (["url", "token", "agent", "outbox"] as const).map(environmentName).map((name) => [name, process.env[name]]),
   );
   const given = readSettings({}, environment);
   const url = urls === undefined ? given.url : settings.url.parse([urls].flat().join(","));
-  return { url, token: token ?? given.token, agent: agent ?? given.agent };
-}
-
-function sent({ $typeName: _, $unknown: __, ...response }: SendResponse): SentMessage {
-  return { status: "sent", ...response };
+  return {
+    url,
+    token: (token ?? given.token) || undefined,
+    agent: (agent ?? given.agent) || undefined,
+    outbox: outbox ?? given.outbox,
+  };
 }
 
 /** "Re: " once, however often it goes to and fro; cut at a character's edge where that makes it too long. */

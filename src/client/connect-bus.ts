@@ -170,14 +170,14 @@ function overNodes(nodes: readonly Node[]): Transport {
 function failedAttempt(node: Node, error: ConnectError): (Attempt & { readonly tryNext: boolean }) | undefined {
   if (error.code === Code.Canceled) return undefined;
   if (error.code === Code.DeadlineExceeded) {
-    return { url: node.url, why: "no answer in time", mayHaveArrived: true, mayPass: true, tryNext: false };
+    return { url: node.url, why: "no answer in time", mayHaveArrived: true, tryNext: false };
   }
   if (error.cause instanceof Error) {
     const { cause } = error;
     const why = "code" in cause && typeof cause.code === "string" ? cause.code : cause.message;
     // In a TLS handshake it is Connect's own error that the socket is ended with.
     const neverLeft = node.neverConnected(cause) || node.neverConnected(error);
-    return { url: node.url, why, mayHaveArrived: !neverLeft, mayPass: true, tryNext: neverLeft };
+    return { url: node.url, why, mayHaveArrived: !neverLeft, tryNext: neverLeft };
   }
   // Connect's own words, or none, for an answer without a Connect body, which no bus gives: a proxy without its bus
   // (then the next node may be better off), or another server.
@@ -187,7 +187,7 @@ function failedAttempt(node: Node, error: ConnectError): (Attempt & { readonly t
       url: node.url,
       why: `not a bus: ${error.rawMessage || "HTTP"}`,
       mayHaveArrived: isProxy,
-      mayPass: isProxy,
+      isOther: !isProxy,
       tryNext: isProxy,
     };
   }

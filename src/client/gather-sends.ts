@@ -4,10 +4,8 @@
  * where no bus answers.
  */
 import { setImmediate as othersFirst } from "node:timers/promises";
-import { create, isMessage } from "@bufbuild/protobuf";
+import { isMessage } from "@bufbuild/protobuf";
 import {
-  type BroadcastRequest,
-  BroadcastRequestSchema,
   type SendRequest,
   SendRequestSchema,
   type SendResponse,
@@ -15,19 +13,24 @@ import {
 } from "#gen/agentbus/v1/message_bus_pb.js";
 import { BusRefusal, refusalFromBatch } from "./bus-refusal.ts";
 import type { MessageBusClient } from "./connect-bus.ts";
+import type { NamedLetter } from "./outbox/draft.ts";
+import { type LiveSend, liveSendOver, sendRequestOf } from "./outbox/live-send.ts";
+import { isOutage } from "./passing-failure.ts";
+import { UnreachableError } from "./unreachable-error.ts";
 import { refuseBrokenText } from "./well-formed.ts";
 
 /** The bus's limit of one batch. */
 const MAX_ITEMS = 1000;
-/** The recipient that makes a Send a broadcast. */
-const ALL = "ALL";
 /** The bus takes 4 MiB; the rest is for what stands around the text. */
 const MAX_TEXT_BYTES = 3.5 * 1024 * 1024;
-/** About this one request, though it was a batch that was refused: in a batch of its own only the guilty one fails. */
+/** The recipient that makes a Send a broadcast. */
+const ALL = "ALL";
+/** About one request, though it was a batch that was refused: when each goes alone, only the guilty one fails. */
 const FAULTS: readonly string[] = ["INVALID_FIELD", "MALFORMED_JSON", "BODY_TOO_LARGE", "REQUEST_TOO_LARGE"];
 
 interface Waiting {
-  readonly request: SendRequest | BroadcastRequest;
+  readonly letter: NamedLetter;
+  readonly request: SendRequest;
   readonly sender: string;
   readonly bytes: number;
   readonly resolve: (response: SendResponse) => void;
@@ -38,6 +41,7 @@ interface Waiting {
 
 export class SendGatherer {
   readonly #rpc: Pick<MessageBusClient, "send" | "sendBatch" | "broadcast">;
+  readonly #sendAlone: LiveSend;
   readonly #limitedForMs: number;
   /** In the order in which they were sent. */
   #queue: Waiting[] = [];
@@ -45,32 +49,33 @@ export class SendGatherer {
   readonly #heldUntil = new Map<string, number>();
   #wakeUp: NodeJS.Timeout | undefined;
   #running = false;
-  #onIdle: (() => void)[] = [];
 
   /** `rpc` repeats what is safe to repeat, but a rate limit: that is waited for here, for this sender alone. */
   constructor(rpc: Pick<MessageBusClient, "send" | "sendBatch" | "broadcast">, limitedForMs: number) {
     this.#rpc = rpc;
+    this.#sendAlone = liveSendOver(rpc);
     this.#limitedForMs = limitedForMs;
   }
 
   /**
-   * Resolves once it is on disk. Messages of one sender are stored in the order of these calls. A request needs its
-   * request_id. An aborted signal takes it back only while it waits here.
+   * Resolves once it is on disk. Messages of one sender are stored in the order of these calls. An aborted signal takes it
+   * back only while it waits here; where it is on its way, the outcome is unknown.
    */
-  send(request: SendRequest | BroadcastRequest, signal?: AbortSignal): Promise<SendResponse> {
+  send(letter: NamedLetter, signal?: AbortSignal): Promise<SendResponse> {
     return new Promise((resolve, reject) => {
       signal?.throwIfAborted();
-      const schema = isMessage(request, SendRequestSchema) ? SendRequestSchema : BroadcastRequestSchema;
-      refuseBrokenText(schema, { ...request });
+      const request = sendRequestOf(letter);
+      refuseBrokenText(SendRequestSchema, { ...request });
       const takeBack = () => {
         this.#queue = this.#queue.filter((other) => other !== one);
         one.reject(signal?.reason);
       };
       const settled = () => signal?.removeEventListener("abort", takeBack);
       const one: Waiting = {
+        letter,
         request,
-        sender: request.sender.toLowerCase(),
-        bytes: textBytes(request),
+        sender: letter.sender.toLowerCase(),
+        bytes: Buffer.byteLength(letter.subject) + Buffer.byteLength(letter.body),
         resolve: (response) => {
           settled();
           resolve(response);
@@ -84,11 +89,6 @@ export class SendGatherer {
       this.#queue.push(one);
       this.#start();
     });
-  }
-
-  /** Resolves when nothing waits any more. */
-  async drain(): Promise<void> {
-    if (this.#running || this.#queue.length > 0) await new Promise<void>((resolve) => this.#onIdle.push(resolve));
   }
 
   #start(): void {
@@ -106,9 +106,7 @@ export class SendGatherer {
       await othersFirst();
     }
     this.#running = false;
-    if (this.#queue.length > 0) return this.#sleep();
-    this.#heldUntil.clear();
-    for (const resolve of this.#onIdle.splice(0)) resolve();
+    if (this.#queue.length > 0) this.#sleep();
   }
 
   /** What goes together: all that fits, or one broadcast. Who is held keeps his place, with all his messages. */
@@ -134,15 +132,19 @@ export class SendGatherer {
     const outcomes = await this.#outcomesOf(batch);
     const again = batch.filter((one, i) => !this.#settle(one, outcomes[i]));
     this.#queue = [...again, ...this.#queue];
+    const last = outcomes.at(-1);
+    if (!isOutage(last)) return;
+    // Nothing may overtake what could not be sent, least of all what a caller now keeps in an outbox.
+    const failure = last instanceof UnreachableError ? last.ofUnsent() : last;
+    for (const one of this.#queue.splice(0)) one.reject(failure);
   }
 
   async #outcomesOf(batch: readonly Waiting[]): Promise<unknown[]> {
     const [first] = batch;
     if (first === undefined) return [];
     try {
-      if (batch.length === 1) return [await this.#sendAlone(first.request)];
-      const requests = batch.map(({ request }) => request as SendRequest);
-      const { results } = await this.#rpc.sendBatch({ requests });
+      if (batch.length === 1) return [await this.#sendAlone(first.letter)];
+      const { results } = await this.#rpc.sendBatch({ requests: batch.map(({ request }) => request) });
       return batch.map((_, i) => {
         const outcome = results[i]?.outcome;
         if (outcome?.case === "response") return outcome.value;
@@ -157,19 +159,13 @@ export class SendGatherer {
     }
   }
 
-  async #sendAlone(request: SendRequest | BroadcastRequest): Promise<SendResponse> {
-    if (isMessage(request, SendRequestSchema)) return this.#rpc.send(request);
-    const { $typeName: _, ...answer } = await this.#rpc.broadcast(request);
-    return create(SendResponseSchema, { ...answer, recipientKnown: true });
-  }
-
   /** False: it is to be sent again. */
   #settle(one: Waiting, outcome: unknown): boolean {
     if (isMessage(outcome, SendResponseSchema)) {
       one.resolve(outcome);
       return true;
     }
-    if (outcome instanceof BusRefusal && outcome.code === "resource_exhausted" && outcome.retryAfterMs !== undefined) {
+    if (isLimit(outcome)) {
       const now = performance.now();
       const until = now + outcome.retryAfterMs;
       one.giveUpAt ??= now + this.#limitedForMs;
@@ -192,11 +188,12 @@ export class SendGatherer {
   }
 }
 
-/** To agents; a broadcast is no item of a batch. */
-function goesTogether({ request }: Waiting): boolean {
-  return isMessage(request, SendRequestSchema) && request.recipient.toUpperCase() !== ALL;
+/** To an agent; a broadcast is no item of a batch. */
+function goesTogether({ letter }: Waiting): boolean {
+  return letter.recipient.toUpperCase() !== ALL;
 }
 
-function textBytes({ subject, body }: SendRequest | BroadcastRequest): number {
-  return Buffer.byteLength(subject) + Buffer.byteLength(body);
+/** A refusal of this one message that says when it ends. */
+function isLimit(outcome: unknown): outcome is BusRefusal & { readonly retryAfterMs: number } {
+  return outcome instanceof BusRefusal && outcome.code === "resource_exhausted" && outcome.retryAfterMs !== undefined;
 }

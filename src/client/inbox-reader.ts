@@ -167,7 +167,7 @@ export class InboxReader {
   }
 }
 
-/** Nobody listens: each outage is told once, and all else as it comes. */
-function warn(error: Error, { during, failures }: Trouble): void {
-  if (during === "handler" || failures === 1) process.emitWarning(error);
+/** Nobody listens: an outage is told once, if it is more than a broken connection, and all else as it comes. */
+function warn(error: Error, { during, retryInMs, failures }: Trouble): void {
+  if (during === "handler" || retryInMs === undefined || failures === 2) process.emitWarning(error);
 }

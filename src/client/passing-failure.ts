@@ -21,3 +21,8 @@ export function passes(failure: unknown): failure is Error {
   if (failure instanceof UnreachableError) return true;
   return failure instanceof BusRefusal && !LASTING.includes(failure.code);
 }
+
+/** No bus took the request, or none that could do anything with it. */
+export function isOutage(failure: unknown): failure is UnreachableError | BusRefusal {
+  return failure instanceof UnreachableError || (failure instanceof BusRefusal && failure.code === "unavailable");
+}

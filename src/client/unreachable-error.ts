@@ -10,8 +10,8 @@ export interface Attempt {
   readonly why: string;
   /** The connection stood, so the bus may have carried out the request all the same. */
   readonly mayHaveArrived: boolean;
-  /** Another try may find it mended; false: something else than a bus lives at that address. */
-  readonly mayPass: boolean;
+  /** Something else than a bus lives at that address: another try would meet it again. */
+  readonly isOther?: boolean;
 }
 
 export class UnreachableError extends Error {
@@ -30,6 +30,11 @@ export class UnreachableError extends Error {
 
   /** Another try may do better. */
   get mayPass(): boolean {
-    return this.attempts.some((attempt) => attempt.mayPass);
+    return this.attempts.some(({ isOther }) => !isOther);
+  }
+
+  /** The same outage, to a request that waited behind the one that was tried. */
+  ofUnsent(): UnreachableError {
+    return new UnreachableError(this.attempts.map((attempt) => ({ ...attempt, mayHaveArrived: false })));
   }
 }

@@ -9,8 +9,14 @@ import { type CliOptions, cli, MAIN, preload } from "./run-cli.ts";
 const SOURCE = new URL("../../src/cli/", import.meta.url);
 const names = Object.keys(settings) as SettingName[];
 const ofScope = (scope: string) => names.filter((name) => [scope, "both"].includes(settings[name].scope));
-/** Of the commands that work on the bus's own host; all others call a bus. */
-const local: Record<string, readonly SettingName[]> = { serve: ofScope("serve"), backup: ["store"], token: ["store"] };
+/** Of the commands that are not only about calling a bus. */
+const local: Record<string, readonly SettingName[]> = {
+  serve: ofScope("serve"),
+  backup: ["store"],
+  token: ["store"],
+  // Of its parts, only some need more.
+  outbox: ["outbox"],
+};
 
 /** One file a command. */
 const commands = readdirSync(SOURCE)
@@ -38,7 +44,7 @@ describe("agentbus --help", () => {
     expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
     expect(listed(stdout, /Write and read|Agents|Run a bus/).sort()).toEqual(commands.sort());
     expectSettings(stdout, ofScope("call"));
-    expect([...stdout.matchAll(/^ {2}(\d) {2}\w/gm)].map(([, exit]) => exit)).toEqual(["0", "1", "2", "3", "5"]);
+    expect([...stdout.matchAll(/^ {2}(\d) {2}\w/gm)].map(([, exit]) => exit)).toEqual(["0", "1", "2", "3", "4", "5"]);
     expect(stdout).toMatch(/^Examples:\n {2}agentbus serve\n/m);
     expect((await cli(["help"])).stdout).toBe(stdout);
   });

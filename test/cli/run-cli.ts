@@ -49,7 +49,8 @@ export function startCli(words: readonly string[], options: CliOptions = {}): Ru
   const child = spawn(command, rest, {
     stdio: ["pipe", "pipe", "pipe"],
     detached: true, // a process group of its own, so that a signal reaches the command behind a prefix too
-    env: { PATH: process.env["PATH"], ...env },
+    // Without an outbox, unless a test names one: the developer's own is not for tests.
+    env: { PATH: process.env["PATH"], AGENTBUS_OUTBOX: "off", ...env },
     ...(options.cwd !== undefined && { cwd: options.cwd }),
   });
   let stderr = "";

@@ -52,7 +52,12 @@ export const onStdio = hosts["2026-07-28 on stdio"] as HostKind;
 
 function command({ url }: Pick<TestBus, "url">, { agent, token, env = {} }: HostOptions) {
   const named = { AGENTBUS_URL: url, ...(agent && { AGENTBUS_AGENT: agent }), ...(token && { AGENTBUS_TOKEN: token }) };
-  return { command: process.execPath, args: [MAIN, "mcp"], env: { ...named, ...env }, stderr: "inherit" as const };
+  return {
+    command: process.execPath,
+    args: [MAIN, "mcp"],
+    env: { ...named, AGENTBUS_OUTBOX: "off", ...env },
+    stderr: "inherit" as const,
+  };
 }
 
 function address({ url }: Pick<TestBus, "url">): URL {

@@ -1,6 +1,6 @@
 /** How the outbox itself fails, and a Send with it. Loads no database. It must not know what a bus answers. */
-import { Code, ConnectError } from "@connectrpc/connect";
-import { ErrorInfoSchema } from "#gen/google/rpc/error_details_pb.js";
+import { ConnectError } from "@connectrpc/connect";
+import { BusRefusal } from "../bus-refusal.ts";
 import { UnreachableError } from "../unreachable-error.ts";
 
 /** The file of drafts can't be used, or can't take this one; the message names it and says what to do. */
@@ -10,6 +10,9 @@ export class OutboxError extends Error {
     this.name = "OutboxError";
   }
 }
+
+/** There is room for no further draft of that sender. */
+export class OutboxFullError extends OutboxError {}
 
 /** The bus is away, and no draft could be kept either: this Send is the caller's again. */
 export class NotKeptError extends UnreachableError {
@@ -22,8 +25,8 @@ export class NotKeptError extends UnreachableError {
     this.name = "NotKeptError";
     this.message = `${plain}; and no draft could be kept: ${why.message}`;
     this.cause = away;
-    // What a bus answered with "unavailable" it may have stored all the same.
-    this.#mayHaveArrived = away instanceof UnreachableError ? away.mayHaveArrived : true;
+    // What a bus answered with "unavailable" it may have stored all the same; anything else says that nothing was tried.
+    this.#mayHaveArrived = away instanceof UnreachableError ? away.mayHaveArrived : away instanceof ConnectError;
   }
 
   override get mayHaveArrived(): boolean {
@@ -32,8 +35,7 @@ export class NotKeptError extends UnreachableError {
 }
 
 /** As a bus says it: the same request_id names another message in the outbox. */
-export function requestIdReused(requestId: string, draftId: number): ConnectError {
+export function requestIdReused(requestId: string, draftId: number): BusRefusal {
   const advice = `request_id "${requestId}" names draft ${draftId} of the outbox, which says something else; take a new one for each thing you mean to do`;
-  const detail = { desc: ErrorInfoSchema, value: { reason: "REQUEST_ID_REUSED", domain: "agentbus" } };
-  return new ConnectError(`REQUEST_ID_REUSED: ${advice}`, Code.AlreadyExists, undefined, [detail]);
+  return new BusRefusal(`REQUEST_ID_REUSED: ${advice}`, { code: "already_exists", reason: "REQUEST_ID_REUSED" });
 }

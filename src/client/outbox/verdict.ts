@@ -1,6 +1,6 @@
 /** What a failed try means for a draft: DESIGN's rules of replay in one table. It must not know how drafts are kept. */
-import { Code, ConnectError } from "@connectrpc/connect";
-import { ErrorInfoSchema, RetryInfoSchema } from "#gen/google/rpc/error_details_pb.js";
+import { ConnectError } from "@connectrpc/connect";
+import { BusRefusal, refusalFromConnect } from "../bus-refusal.ts";
 import { UnreachableError } from "../unreachable-error.ts";
 
 /** In words, for whoever asks why a draft is where it is. */
@@ -25,35 +25,36 @@ export type Verdict =
       readonly retryAfterMs?: number | undefined;
     });
 
-const REFUSED = [
-  Code.InvalidArgument,
-  Code.PermissionDenied,
-  Code.NotFound,
-  Code.AlreadyExists,
+const REFUSED: readonly string[] = [
+  "invalid_argument",
+  "permission_denied",
+  "not_found",
+  "already_exists",
   // Of a Send: TOO_MANY_HOPS.
-  Code.FailedPrecondition,
-  Code.Unimplemented,
+  "failed_precondition",
+  "unimplemented",
 ];
 
 export function verdictOn(error: unknown): Verdict {
   if (error instanceof UnreachableError) {
     return { kind: "wait", reason: error.message, isAway: true, mayHaveArrived: error.mayHaveArrived };
   }
-  if (!(error instanceof ConnectError)) {
+  const refusal = error instanceof ConnectError ? refusalFromConnect(error) : error;
+  if (!(refusal instanceof BusRefusal)) {
     return { kind: "internal", reason: error instanceof Error ? error.message : String(error) };
   }
-  const { code, rawMessage } = error;
-  const reason = rawMessage === "" ? Code[code] : rawMessage;
+  const { code, message, retryAfterMs } = refusal;
+  const reason = message === "" ? code : message;
   if (REFUSED.includes(code)) return { kind: "refused", reason };
   switch (code) {
-    case Code.ResourceExhausted:
-      return exhausted(error, reason);
-    case Code.Unavailable:
-    case Code.DeadlineExceeded:
-      return { kind: "wait", reason, isAway: true, mayHaveArrived: true, retryAfterMs: retryAfterMs(error) };
-    case Code.Canceled:
+    case "resource_exhausted":
+      return exhausted(refusal, reason);
+    case "unavailable":
+    case "deadline_exceeded":
+      return { kind: "wait", reason, isAway: true, mayHaveArrived: true, retryAfterMs };
+    case "canceled":
       return { kind: "wait", reason, isAway: false, mayHaveArrived: true };
-    case Code.Unauthenticated:
+    case "unauthenticated":
       return { kind: "wait", reason, isAway: false, mayHaveArrived: false };
     default:
       return { kind: "internal", reason };
@@ -61,18 +62,13 @@ export function verdictOn(error: unknown): Verdict {
 }
 
 /** One code for four things, which only the reason tells apart. */
-function exhausted(error: ConnectError, reason: string): Verdict {
-  switch (error.findDetails(ErrorInfoSchema)[0]?.reason) {
+function exhausted(refusal: BusRefusal, reason: string): Verdict {
+  switch (refusal.reason) {
     case "INBOX_FULL":
       return { kind: "inbox full", reason };
     case "REQUEST_TOO_LARGE":
       return { kind: "refused", reason };
     default:
-      return { kind: "wait", reason, isAway: false, mayHaveArrived: false, retryAfterMs: retryAfterMs(error) };
+      return { kind: "wait", reason, isAway: false, mayHaveArrived: false, retryAfterMs: refusal.retryAfterMs };
   }
-}
-
-function retryAfterMs(error: ConnectError): number | undefined {
-  const delay = error.findDetails(RetryInfoSchema)[0]?.retryDelay;
-  return delay && Math.ceil(Number(delay.seconds) * 1000 + delay.nanos / 1e6);
 }

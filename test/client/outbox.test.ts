@@ -1,0 +1,126 @@
+/** What a client does while its bus is away: it keeps what is sent, and sends it once the bus is back, in order. */
+import { setTimeout as delay } from "node:timers/promises";
+import { describe, expect, test } from "vitest";
+import { type BusClientOptions, BusRefusal, UnreachableError } from "#dist/client/index.js";
+import { startBus, type TestBus, temporaryFolder } from "../start-bus.ts";
+import { clientFor } from "./client-for.ts";
+import { startCuttableProxy } from "./cuttable-proxy.ts";
+
+/** Retries that are over soon, so that a test need not wait for them. */
+const HASTY = { retryForMs: 200 };
+
+async function joeWithOutbox(options: BusClientOptions = {}) {
+  const bus = await startBus();
+  const network = await startCuttableProxy(bus.port);
+  const outbox = `${temporaryFolder()}/outbox.db`;
+  const another = () => clientFor(network, { outbox, ...HASTY, ...options });
+  return { bus, network, joe: another(), another };
+}
+
+async function jacksMail(bus: TestBus): Promise<string[]> {
+  const { messages } = await bus.ok("PullInbox", { agent: "jack" });
+  return messages.map(({ body }: { body: string }) => body);
+}
+
+const range = (count: number) => Array.from({ length: count }, (_, i) => `${i}`);
+
+describe("while the bus is away", () => {
+  test("what is sent is queued, never called sent; when the bus is back it arrives by itself, in order", async () => {
+    const { bus, network, joe } = await joeWithOutbox();
+    network.cut();
+    const kept = [];
+    for (const body of range(3)) kept.push(await joe.send({ to: "jack", body }));
+    expect(kept).toMatchObject(
+      [1, 2, 3].map((waiting) => ({ status: "queued", waiting, requestId: expect.any(String) })),
+    );
+    expect(kept[0]).not.toHaveProperty("id");
+    network.mend();
+    await expect.poll(() => jacksMail(bus)).toEqual(range(3));
+  });
+
+  test("what is sent at the same time is kept in the order of the calls, also behind a request on its way", async () => {
+    const { bus, network, joe } = await joeWithOutbox();
+    network.cut();
+    const first = joe.send({ to: "jack", body: "0" });
+    await delay(20);
+    const rest = range(20)
+      .slice(1)
+      .map((body) => joe.send({ to: "jack", body }));
+    expect(await Promise.all([first, ...rest])).toMatchObject(range(20).map(() => ({ status: "queued" })));
+    network.mend();
+    await expect.poll(() => jacksMail(bus)).toEqual(range(20));
+  });
+
+  test("what was queued waits for the next program, whose next Send takes it along, in order", async () => {
+    const { bus, network, joe, another } = await joeWithOutbox();
+    network.cut();
+    await joe.send({ to: "jack", body: "0" });
+    await joe.close();
+    network.mend();
+    expect(await jacksMail(bus)).toEqual([]);
+    expect(await another().send({ to: "jack", body: "1" })).toMatchObject({ status: "sent" });
+    expect(await jacksMail(bus)).toEqual(["0", "1"]);
+  });
+
+  test("what was queued is sent by a program, too, that only reads", async () => {
+    const { bus, network, joe, another } = await joeWithOutbox();
+    network.cut();
+    await joe.send({ to: "jack", body: "0" });
+    await joe.close();
+    network.mend();
+    expect(await another().work("joe", () => {}, { once: true })).toMatchObject({ done: 0 });
+    await expect.poll(() => jacksMail(bus)).toEqual(["0"]);
+  });
+
+  test("a Send whose answer was lost is kept with its request_id, and stored once", async () => {
+    const { bus, network, joe } = await joeWithOutbox();
+    const sending = joe.send({ to: "jack", body: "0", requestId: "mine" });
+    await expect.poll(() => jacksMail(bus)).toEqual(["0"]);
+    network.cut();
+    await sending;
+    network.mend();
+    await joe.send({ to: "jack", body: "1" });
+    expect(await jacksMail(bus)).toEqual(["0", "1"]);
+  });
+
+  test("a broadcast is kept as well", async () => {
+    const { bus, network, joe } = await joeWithOutbox();
+    await bus.ok("RegisterAgent", { agent: "jack" });
+    network.cut();
+    expect(await joe.broadcast({ body: "0", includeSender: true })).toMatchObject({ status: "queued" });
+    network.mend();
+    await expect.poll(() => jacksMail(bus)).toEqual(["0"]);
+    expect((await bus.ok("PullInbox", { agent: "joe" })).messages).toHaveLength(1);
+  });
+
+  test("without an outbox a Send fails, and nothing is kept", async () => {
+    const { bus, network, joe } = await joeWithOutbox({ outbox: false });
+    network.cut();
+    await expect(joe.send({ to: "jack", body: "0" })).rejects.toBeInstanceOf(UnreachableError);
+    network.mend();
+    await joe.send({ to: "jack", body: "1" });
+    expect(await jacksMail(bus)).toEqual(["1"]);
+  });
+
+  test("other calls fail: only mail can wait", async () => {
+    const { network, joe } = await joeWithOutbox();
+    network.cut();
+    await expect(joe.rpc.listAgents({})).rejects.toBeInstanceOf(UnreachableError);
+  });
+});
+
+describe("a refusal by a bus that is there", () => {
+  test("is thrown, not queued: a bad message", async () => {
+    const { joe } = await joeWithOutbox();
+    await expect(joe.send({ to: "No Name", body: "x" })).rejects.toMatchObject({ reason: "INVALID_FIELD" });
+  });
+
+  test("is thrown, not queued: a rate limit", async () => {
+    const bus = await startBus({ rateLimit: "1/min" });
+    const joe = clientFor(bus, { outbox: `${temporaryFolder()}/outbox.db` });
+    await joe.send({ to: "jack", body: "0" });
+    const refusal = await joe.send({ to: "jack", body: "1" }).catch((error) => error);
+    expect(refusal).toBeInstanceOf(BusRefusal);
+    expect(refusal).toMatchObject({ reason: "RATE_LIMITED", retryAfterMs: expect.any(Number) });
+  });
+});
