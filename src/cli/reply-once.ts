@@ -25,8 +25,9 @@ export async function replyOnce(bus: BusClient, message: Message, body: string, 
   const end = performance.now() + TRY_FOR_MS;
   for (let failures = 0; ; failures++) {
     try {
-      const { id: replyId, deduplicated } = await bus.reply(message, reply, { signal });
-      return deduplicated ? `the reply ${replyId} was sent before` : `replied with ${replyId}`;
+      const sent = await bus.reply(message, reply, { signal });
+      if (sent.status === "queued") return `its reply waits in the outbox: ${sent.reason}`;
+      return sent.deduplicated ? `the reply ${sent.id} was sent before` : `replied with ${sent.id}`;
     } catch (error) {
       signal.throwIfAborted();
       const refusal = error instanceof BusRefusal ? error : undefined;

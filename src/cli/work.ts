@@ -25,8 +25,8 @@ const DEFAULT_LEASE_SECONDS = 60;
 const MIN_LEASE_SECONDS = 2;
 const MAX_CONCURRENCY = 1000;
 const DEFAULT_GRACE = "20s";
-/** Who it works for is its argument, and it keeps nothing in the outbox: a reply goes out while its lease is held. */
-const workSettings = callSettings.filter((name) => name !== "agent" && name !== "outbox");
+/** Who it works for is its argument. */
+const workSettings = callSettings.filter((name) => name !== "agent");
 
 interface WorkOptions extends CommonOptions {
   readonly reply?: boolean;
@@ -86,11 +86,15 @@ Examples:
 async function work(agent: string, program: readonly string[], options: WorkOptions, command: Command): Promise<void> {
   const settings = settle(command, workSettings);
   requireProgram(program[0] ?? "");
-  const bus = new BusClient({ urls: settings.url, token: settings.token, agent });
+  const address = { urls: settings.url, token: settings.token, agent };
+  // It sends what COMMAND left in the outbox while the bus was away.
+  const bus = new BusClient({ ...address, outbox: settings.outbox });
+  // A reply is not kept there: it goes out while its lease is held, or another worker will do the work and reply.
+  const replies = new BusClient({ ...address, outbox: false });
   const steps = stopInSteps(options.grace, () =>
     say(`stopping: waits up to ${durationText(options.grace)} for what runs; a second signal kills it`),
   );
-  const handler = handlerOf(bus, program, options, environmentOf(settings, agent), steps);
+  const handler = handlerOf(replies, program, options, environmentOf(settings, agent), steps);
   try {
     const summary = await answerOf(
       bus.work(agent, handler, {
@@ -105,12 +109,12 @@ async function work(agent: string, program: readonly string[], options: WorkOpti
     if (options.once && !steps.stop.aborted) process.exitCode = exitCodeOf(summary, agent);
   } finally {
     steps.forget();
-    await bus.close();
+    await Promise.all([bus.close(), replies.close()]);
   }
 }
 
 function handlerOf(
-  bus: BusClient,
+  replies: BusClient,
   program: readonly string[],
   { reply, json, timeout }: WorkOptions,
   environment: Readonly<Record<string, string | undefined>>,
@@ -129,7 +133,7 @@ function handlerOf(
     const took = `done ${name} in ${secondsSince(began)}`;
     if (printed.length === 0) return say(took);
     if (!isUtf8(printed)) throw new ProgramError("what it printed is not text in UTF-8, and so no reply");
-    say(`${took}; ${await replyOnce(bus, message, printed.toString(), end)}`);
+    say(`${took}; ${await replyOnce(replies, message, printed.toString(), end)}`);
   };
 }
 
@@ -138,6 +142,7 @@ function environmentOf(settings: Settings, agent: string): Record<string, string
   const given: Partial<Record<SettingName, string | undefined>> = {
     url: settings.url.join(","),
     token: settings.token,
+    outbox: settings.outbox === false ? "off" : settings.outbox,
     agent,
   };
   const named = Object.entries(given).map(([name, value]) => [environmentName(name as SettingName), value]);

@@ -3,7 +3,7 @@ import { randomBytes } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { startBus, type TestBus, temporaryFolder } from "../start-bus.ts";
-import { newName, sharedBus, startCli, until } from "./run-cli.ts";
+import { newName, sharedBus, until } from "./run-cli.ts";
 import { deliveryOf, startWorker } from "./worker.ts";
 
 const shared = sharedBus();
@@ -140,19 +140,4 @@ describe("--reply", () => {
     expect(ended).toMatchObject({ code: 0, stderr: expect.stringContaining("no reply: TOO_MANY_HOPS") });
     expect(await deliveryOf(bus, asker, next)).toEqual(["READ", 1]);
   });
-});
-
-test("agentbus ask is answered by a worker within a second of its answer", async () => {
-  const oracle = newName("oracle");
-  startWorker(shared(), oracle, ["--reply"], "date +%s%3N");
-  await until("the worker", async () => (await shared().ok("ListAgents", { query: oracle })).agents.length === 1);
-  // The fastest of a few: other tests may have the machine.
-  const delays: number[] = [];
-  for (let n = 0; n < 5 && Math.min(...delays) >= 1000; n++) {
-    const env = { AGENTBUS_URL: shared().url, AGENTBUS_AGENT: newName("joe") };
-    const { code, stdout } = await startCli(["ask", oracle, "What time is it?", "--json"], { env }).ended();
-    expect(code).toBe(0);
-    delays.push(Date.now() - Number(JSON.parse(stdout).message.body));
-  }
-  expect(Math.min(...delays)).toBeLessThan(1000);
 });

@@ -46,7 +46,7 @@ describe("COMMAND", () => {
     const name = newName("jack");
     await mail(shared(), name, "x");
     const env = { AGENTBUS_IN_REPLY_TO: "of another", AGENTBUS_TRACEPARENT: "of another", AGENTBUS_URL: shared().url };
-    const shell = 'test -z "${AGENTBUS_IN_REPLY_TO+set}${AGENTBUS_TRACEPARENT+set}${AGENTBUS_TOKEN+set}"';
+    const shell = 'test -z "$(printenv AGENTBUS_IN_REPLY_TO AGENTBUS_TRACEPARENT AGENTBUS_TOKEN)"';
     expect((await startWorker(shared(), name, ["--once"], shell, { env }).ended()).code).toBe(0);
   });
 
