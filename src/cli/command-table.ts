@@ -59,6 +59,10 @@ export const groups: Readonly<Record<string, Readonly<Record<string, Entry>>>> =
     },
   },
   "Give it to an agent:": {
+    work: {
+      summary: "Run a program for each message of an agent",
+      load: async () => (await import("./work.ts")).workCommand(),
+    },
     mcp: {
       summary: "Serve the bus as tools to an MCP host, on stdio",
       load: async () => (await import("./mcp.ts")).mcpCommand(),

@@ -85,10 +85,12 @@ async function end(error: unknown, words: readonly string[]): Promise<ExitCode> 
   const failure = failureOf(error, words);
   say(failure.message);
   const literal = words.indexOf("--");
-  if ((literal < 0 ? words : words.slice(0, literal)).includes("--json") && !hasDocument()) {
+  const given = literal < 0 ? words : words.slice(0, literal);
+  if (given.includes("--json") && !hasDocument()) {
     await writeDocument(failure.document).catch(() => {});
   }
-  return failure.exitCode;
+  // A host takes 2 from a hook for "stop this": a mistyped one must not hold up anyone's work.
+  return failure.exitCode === EXIT.usage && given.includes("--hook") ? EXIT.refused : failure.exitCode;
 }
 
 function failureOf(error: unknown, words: readonly string[]): Failure {
