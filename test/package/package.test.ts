@@ -14,9 +14,9 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vit
 const execute = promisify(execFile);
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const CONSUMER = fileURLToPath(new URL("./consumer/", import.meta.url));
-/** All that a package may hold: what runs, its types, the contract, and what npm shows. */
+/** All that a package may hold: what runs, its types, the contract, what makes clients of it, and what npm shows. */
 const ALLOWED =
-  /^(dist\/.+\.(js|d\.ts|sql)|gen\/.+\.(js|d\.ts|json)|proto\/.+\.proto|examples\/clients\/[^/]+\/buf\.gen\.yaml|package\.json|README\.md|LICENSE|CHANGELOG\.md)$/;
+  /^(dist\/.+\.(js|d\.ts|sql)|gen\/.+\.(js|d\.ts|json)|(proto|third_party)\/.+\.proto|examples\/clients\/[^/]+\/(buf\.gen\.yaml|pom\.xml|build\.rs|Cargo\.toml)|package\.json|README\.md|LICENSE|CHANGELOG\.md)$/;
 const MAX_PACKED_BYTES = 400_000;
 
 interface Packed {
