@@ -58,7 +58,7 @@ const rooms: Readonly<Record<string, Room>> = {
   "store/": {
     has: (file) => file.startsWith("store/"),
     mayNot:
-      /^(gen|server|client|cli|mcp|testing|node:(http|http2|https|net|tls)|@connectrpc\/.*|@bufbuild\/.*|commander)$/,
+      /^(gen|server|client|cli|mcp|testing|node:(http|http2|https|net|tls)|@connectrpc\/.*|@bufbuild\/.*|commander|prom-client)$/,
   },
   "server/": {
     has: (file) => file.startsWith("server/"),
@@ -70,6 +70,10 @@ const rooms: Readonly<Record<string, Room>> = {
     mayNot: /^(domain|store|server|cli|mcp|testing|better-sqlite3|commander)$/,
     // Names and defaults of settings; the closed set of reasons.
     files: ["config.ts", "errors.ts"],
+  },
+  "mcp/": {
+    has: (file) => file.startsWith("mcp/"),
+    may: ["mcp", "client", "gen", "zod", "@modelcontextprotocol/server", "@bufbuild/protobuf", "node:stream"],
   },
   "testing/": {
     has: (file) => file.startsWith("testing/"),
@@ -159,15 +163,26 @@ describe("imports", () => {
       ["the domain", "bus.ts", "node:fs"],
       ["the domain", "bus.ts", "better-sqlite3"],
       ["the domain", "bus.ts", "@connectrpc/connect"],
+      ["the domain", "bus.ts", "prom-client"],
       ["store/", "store/sqlite/send.ts", "#gen/agentbus/v1/message_pb.js"],
       ["store/", "store/sqlite/send.ts", "../../server/wire.ts"],
       ["store/", "store/open-store.ts", "node:http"],
+      ["store/", "store/sqlite/sqlite-store.ts", "prom-client"],
       ["server/", "server/rpc.ts", "../store/sqlite/sqlite-store.ts"],
       ["server/", "server/rpc.ts", "../cli/main.ts"],
       ["client/", "client/connect-bus.ts", "../server/error-codes.ts"],
       ["client/", "client/connect-bus.ts", "../store/open-store.ts"],
       ["client/", "client/connect-bus.ts", "../bus.ts"],
+      ["client/", "client/bus-client.ts", "../mcp/tool.ts"],
+      ["server/", "server/http-door.ts", "../mcp/http.ts"],
+      ["mcp/", "mcp/reading.ts", "../message.ts"],
+      ["mcp/", "mcp/reading.ts", "../config.ts"],
+      ["mcp/", "mcp/http.ts", "../server/mounted-door.ts"],
+      ["mcp/", "mcp/stdio.ts", "../cli/write-output.ts"],
+      ["mcp/", "mcp/stdio.ts", "node:fs"],
       ["client/", "client/connect-bus.ts", "../testing/start-test-bus.ts"],
+      ["mcp/", "mcp/mail.ts", "../server/rpc.ts"],
+      ["mcp/", "mcp/mail.ts", "../bus.ts"],
       ["testing/", "testing/start-test-bus.ts", "../store/open-store.ts"],
       ["testing/", "testing/start-test-bus.ts", "vitest"],
       ["client/", "client/connect-bus.ts", "better-sqlite3"],

@@ -17,6 +17,8 @@ export interface CliOptions {
   readonly cwd?: string;
   /** What stdin holds before it ends. Absent: nothing. */
   readonly stdin?: string | Uint8Array;
+  /** Leave stdin open, for the test to write to. */
+  readonly typing?: boolean;
   /** Goes before the command, such as a shell that redirects: ["sh", "-c", '"$@" >/dev/full', "sh"]. */
   readonly prefix?: readonly string[];
   /** Node's own options. */
@@ -49,7 +51,7 @@ export function startCli(words: readonly string[], options: CliOptions = {}): Ru
   const child = spawn(command, rest, {
     stdio: ["pipe", "pipe", "pipe"],
     detached: true, // a process group of its own, so that a signal reaches the command behind a prefix too
-    // Nothing of a test is kept in the home of whoever runs it.
+    // Without an outbox, unless a test names one: the developer's own is not for tests.
     env: { PATH: process.env["PATH"], AGENTBUS_OUTBOX: "off", ...env },
     ...(options.cwd !== undefined && { cwd: options.cwd }),
   });
@@ -58,7 +60,7 @@ export function startCli(words: readonly string[], options: CliOptions = {}): Ru
     stderr += chunk.toString();
   });
   child.stdin.on("error", () => {}); // a command need not read it
-  child.stdin.end(stdin);
+  if (!options.typing) child.stdin.end(stdin);
   const exited = once(child, "exit");
   const closed = once(child.stderr, "close");
   const kill = async (signal: NodeJS.Signals) => {
@@ -104,8 +106,8 @@ export function preload(code: string): string[] {
 }
 
 /** Waits for something that another process brings about. */
-export async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
-  const deadline = Date.now() + 10_000;
+export async function until(what: string, holds: () => boolean | Promise<boolean>, withinMs = 10_000): Promise<void> {
+  const deadline = Date.now() + withinMs;
   while (!(await holds())) {
     if (Date.now() > deadline) throw new Error(`waited in vain: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 10));
