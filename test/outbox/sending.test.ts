@@ -3,6 +3,7 @@ import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import { Code } from "@connectrpc/connect";
 import { describe, expect, test } from "vitest";
+import type { Draft } from "#dist/client/outbox/draft.js";
 import { Drafts } from "#dist/client/outbox/drafts.js";
 import type { LiveSend } from "#dist/client/outbox/live-send.js";
 import { NotKeptError } from "#dist/client/outbox/outbox-errors.js";
@@ -246,8 +247,8 @@ describe("while drafts of an agent wait", () => {
     const sender = outbox.sender(async (sent) => {
       const response = await live(sent);
       // The other process sends what comes behind, before this one looks for it.
-      for (const { id, ...draft } of other.list().slice(1)) {
-        await live(draft);
+      for (const { id } of other.list().slice(1)) {
+        await live(other.get(id) as Draft);
         other.sent(id);
       }
       return response;
