@@ -1,4 +1,4 @@
-/** What the pages show is what the programs print. */
+/** What README.md and docs/cli.md show is what the programs print. */
 import { execFile } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { promisify } from "node:util";
@@ -24,18 +24,49 @@ describe("docs/operations.md", () => {
   });
 });
 
-describe("a page", () => {
-  test.each(["CONTRIBUTING.md", "SECURITY.md", "docs/operations.md"])("%s names only files that are there", (page) => {
-    const root = new URL("../", import.meta.url);
-    const text = readFileSync(new URL(page, root), "utf8");
-    const named = [...text.matchAll(/`((?:src|test|scripts|docs|deploy|proto|gen|\.ci)\/[\w./-]+)`/g)].map(
-      ([, path = ""]) => path,
+describe("docs/mcp.md", () => {
+  const text = readFileSync(new URL("../docs/mcp.md", import.meta.url), "utf8");
+
+  test("has the tools that the program has", async () => {
+    await expect(script("write-mcp-tools.ts")).resolves.toBeDefined();
+  });
+
+  test("configures hosts with commands, addresses and headers that exist", async () => {
+    const blocks = [...text.matchAll(/```json\n([\s\S]*?)```/g)].map(([, json = ""]) => JSON.parse(json));
+    const servers = blocks.map(({ mcpServers, servers }) => (mcpServers ?? servers).agentbus);
+    expect(servers).toHaveLength(5);
+    const commands = servers.filter(({ command }) => command !== undefined);
+    expect(commands.map(({ command, args }) => [command, args])).toEqual(
+      Array(2).fill(["agentbus", ["mcp", "--as", "jack", "--url", "http://127.0.0.1:8091"]]),
     );
-    const linked = [...text.matchAll(/\]\(([^)#:]+)\)/g)].map(([, path = ""]) => path);
-    const missing = [
-      ...named.filter((path) => !existsSync(new URL(path, root))),
-      ...linked.filter((path) => !existsSync(new URL(path, new URL(page, root)))),
-    ];
-    expect(missing).toEqual([]);
+    for (const { url, headers } of servers.filter(({ command }) => command === undefined)) {
+      expect(url).toBe("http://127.0.0.1:8091/mcp");
+      expect(Object.keys(headers)).toEqual(["X-Bus-Agent", "Authorization"]);
+    }
+  });
+});
+
+describe("a page", () => {
+  test.each(["CONTRIBUTING.md", "SECURITY.md", "docs/operations.md", "docs/mcp.md"])(
+    "%s names only files that are there",
+    (page) => {
+      const root = new URL("../", import.meta.url);
+      const text = readFileSync(new URL(page, root), "utf8");
+      const named = [...text.matchAll(/`((?:src|test|scripts|docs|deploy|proto|gen|\.ci)\/[\w./-]+)`/g)].map(
+        ([, path = ""]) => path,
+      );
+      const linked = [...text.matchAll(/\]\(([^)#:]+)\)/g)].map(([, path = ""]) => path);
+      const missing = [
+        ...named.filter((path) => !existsSync(new URL(path, root))),
+        ...linked.filter((path) => !existsSync(new URL(path, new URL(page, root)))),
+      ];
+      expect(missing).toEqual([]);
+    },
+  );
+});
+
+describe("docs/cli.md", () => {
+  test("has every command's help and shows what it prints on a fresh bus", { timeout: 240_000 }, async () => {
+    await expect(script("write-cli-page.ts")).resolves.toBeDefined();
   });
 });

@@ -3,7 +3,8 @@
  * nothing else to stdout.
  */
 import type { Command } from "commander";
-import { packageVersion } from "./package-version.ts";
+import { packageVersion } from "../server/package-version.ts";
+import { localFailure, usageFailure } from "./failure.ts";
 import { agentOf, type CommonOptions, callCommand, callSettings, settle } from "./setting-options.ts";
 import { say } from "./write-output.ts";
 
@@ -30,9 +31,19 @@ async function mcp(_: CommonOptions, command: Command): Promise<void> {
   const { BusClient } = await import("../client/bus-client.ts");
   const { openDesk } = await import("../mcp/tool.ts");
   const { serveOnStdio } = await import("../mcp/stdio.ts");
-  const bus = new BusClient({ urls: settings.url, token: settings.token, agent, outbox: settings.outbox });
+  const { url: urls, token, outbox } = settings;
+  const bus = usable(() => new BusClient({ urls, token, agent, outbox }));
   await serveOnStdio({ desk: openDesk(agent, bus), version: packageVersion(), report });
   await bus.close();
+}
+
+/** What makes a client throw is a setting that a person gave. */
+function usable<T>(make: () => T): T {
+  try {
+    return make();
+  } catch (error) {
+    throw usageFailure(localFailure(error).message);
+  }
 }
 
 function report(error: unknown): void {

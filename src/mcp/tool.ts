@@ -45,8 +45,8 @@ export class ShownMail {
 }
 
 /**
- * The same twice: hosts show a model either the text or the data, never both (Claude Code and VS Code the data where
- * there is some, others the text). So each must be whole by itself.
+ * The same twice: most hosts show a model either the text or the data (Claude Code and Codex the data where there is
+ * some, but of an error the text; others always the text). So each must be whole by itself.
  */
 export interface Answer {
   readonly text: string;

@@ -3,28 +3,19 @@
  * sent now may be kept, and is then called queued, never sent.
  */
 import { z } from "zod";
-import type { SentMessage } from "../client/bus-client.ts";
+import type { Sent } from "../client/bus-client.ts";
 import { knownFailure, ToolFailure } from "./failure.ts";
 import { type Answer, type Answerable, type Desk, present, tool } from "./tool.ts";
 
 const MAX_TTL_SECONDS = 31_536_000;
 /** A thousand is what the bus takes; nobody was shown as many. */
 const MAX_ACKS = 100;
-const QUEUED =
-  "no bus answers now. It is kept on this host and will be sent by itself once one does. Do not send it again.";
+const KEPT =
+  "It is kept on this host and sent by itself once the bus takes it: by this server while it runs, else with your next message. Don't send it again.";
 
 const body = z.string().describe("Say all that the reader needs: they know nothing of your session.");
 const subject = z.string().describe("At most 1 KiB.");
 const ttlSeconds = z.int().min(1).max(MAX_TTL_SECONDS).optional().describe("Worthless if unread after this long.");
-
-/** Kept by a client while the bus is away. */
-interface QueuedMessage {
-  readonly status: "queued";
-  readonly requestId: string;
-  readonly waiting: number;
-}
-
-type Sent = SentMessage | QueuedMessage;
 
 /** Each call is a message of its own: what a client repeats by itself is stored once, what a model repeats twice. */
 const WRITES = { readOnlyHint: false, destructiveHint: false, idempotentHint: false };
@@ -103,11 +94,9 @@ async function answerable({ bus, agent }: Desk, messageId: string): Promise<Answ
 
 function sentAnswer(whom: string, sent: Sent): Answer {
   if (sent.status === "queued") {
-    const { status, requestId, waiting } = sent;
-    return {
-      text: `QUEUED, not sent yet: ${QUEUED} ${waiting} wait.`,
-      data: { status, note: `not sent yet: ${QUEUED}`, request_id: requestId, waiting },
-    };
+    const { status, requestId, waiting, reason } = sent;
+    const note = `QUEUED, not sent yet (${reason}). ${KEPT}`;
+    return { text: `${note} ${waiting} wait.`, data: { status, note, request_id: requestId, waiting } };
   }
   const { status, id, recipientCount, notice } = sent;
   const inboxes = recipientCount === 1 ? "" : ` (${recipientCount} inboxes)`;

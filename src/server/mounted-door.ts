@@ -57,6 +57,8 @@ export async function serveMounted(
   const init = { method, headers, signal: gone.signal, ...(hasBody && { body: await readText(request) }) };
   const answer = await door({ request: new Request(url, init), agent, token, connect });
   const { status, body } = answer;
+  // What becomes of the connection is not the door's to say, and HTTP/2 has no such header.
+  answer.headers.delete("connection");
   const out = { status, headers: Object.fromEntries(answer.headers) };
   if (body === null) return writeAnswer(response, { ...out, body: "" });
   await writeStream(response, { ...out, body, trailers: () => undefined });

@@ -17,6 +17,8 @@ export interface CliOptions {
   readonly cwd?: string;
   /** What stdin holds before it ends. Absent: nothing. */
   readonly stdin?: string | Uint8Array;
+  /** Leave stdin open, for the test to write to. */
+  readonly typing?: boolean;
   /** Goes before the command, such as a shell that redirects: ["sh", "-c", '"$@" >/dev/full', "sh"]. */
   readonly prefix?: readonly string[];
   /** Node's own options. */
@@ -58,7 +60,7 @@ export function startCli(words: readonly string[], options: CliOptions = {}): Ru
     stderr += chunk.toString();
   });
   child.stdin.on("error", () => {}); // a command need not read it
-  child.stdin.end(stdin);
+  if (!options.typing) child.stdin.end(stdin);
   const exited = once(child, "exit");
   const closed = once(child.stderr, "close");
   const kill = async (signal: NodeJS.Signals) => {

@@ -48,6 +48,7 @@ export const hosts: Readonly<Record<string, HostKind>> = {
 };
 
 export const overHttp = hosts["2026-07-28 over HTTP"] as HostKind;
+export const overHttp2025 = hosts["2025-11-25 over HTTP"] as HostKind;
 export const onStdio = hosts["2026-07-28 on stdio"] as HostKind;
 
 function command({ url }: Pick<TestBus, "url">, { agent, token, env = {} }: HostOptions) {

@@ -7,8 +7,8 @@ import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { durationMs } from "@bufbuild/protobuf/wkt";
 import { ConnectError, createClient, type Interceptor } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcWebTransport } from "@connectrpc/connect-web";
-import type { Message } from "./gen/agentbus/v1/message_pb.ts";
 import { MessageBus, type PullInboxResponse, SendRequestSchema } from "./gen/agentbus/v1/message_bus_pb.ts";
+import type { Message } from "./gen/agentbus/v1/message_pb.ts";
 import { ErrorInfoSchema, RetryInfoSchema } from "./gen/google/rpc/error_details_pb.ts";
 
 // Behind #, not ?: a browser sends it to nobody.
