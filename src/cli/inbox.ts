@@ -64,7 +64,7 @@ Examples:
   agentbus inbox --as jack
   agentbus inbox --wait 300 --json --as jack
   agentbus inbox --lease 600 -n 1 --as jack     then: agentbus ack ID --lease LEASE --as jack
-  agentbus inbox --hook claude-code --as jack   (docs/hooks.md says where to write it)`,
+  agentbus inbox --hook claude-code --as jack   (see docs/hooks.md)`,
     )
     .action(inbox);
 }

@@ -1,6 +1,6 @@
 #!/bin/sh
 # A question between two agents: developer asks, librarian answers.
-# It needs a bus: the one that AGENTBUS_URL names, or "agentbus serve" on this machine; and jq.
+# It needs a bus: the one that AGENTBUS_URL names, or "agentbus serve" on this machine.
 set -eu
 cd "$(dirname "$0")"
 
