@@ -17,6 +17,8 @@ const local: Record<string, readonly SettingName[]> = {
   token: ["store"],
   // Of its parts, only some need more.
   outbox: ["outbox"],
+  // Its agent is its argument.
+  work: ofScope("call").filter((name) => name !== "agent"),
   completion: [],
 };
 const headings = new RegExp(Object.keys(groups).join("|"));
