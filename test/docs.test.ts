@@ -1,4 +1,4 @@
-/** What the README shows is what the programs print. */
+/** What README.md and docs/cli.md show is what the programs print. */
 import { execFile } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { promisify } from "node:util";
@@ -15,6 +15,12 @@ describe("README.md", () => {
 
   test("shows what its commands print on a fresh bus", { timeout: 60_000 }, async () => {
     await expect(script("run-transcripts.ts")).resolves.toBeDefined();
+  });
+});
+
+describe("docs/operations.md", () => {
+  test("has the metrics that the bus has", async () => {
+    await expect(script("write-metrics-table.ts")).resolves.toBeDefined();
   });
 });
 
@@ -57,4 +63,10 @@ describe("a page", () => {
       expect(missing).toEqual([]);
     },
   );
+});
+
+describe("docs/cli.md", () => {
+  test("has every command's help and shows what it prints on a fresh bus", { timeout: 240_000 }, async () => {
+    await expect(script("write-cli-page.ts")).resolves.toBeDefined();
+  });
 });

@@ -58,7 +58,7 @@ const rooms: Readonly<Record<string, Room>> = {
   "store/": {
     has: (file) => file.startsWith("store/"),
     mayNot:
-      /^(gen|server|client|cli|mcp|testing|node:(http|http2|https|net|tls)|@connectrpc\/.*|@bufbuild\/.*|commander)$/,
+      /^(gen|server|client|cli|mcp|testing|node:(http|http2|https|net|tls)|@connectrpc\/.*|@bufbuild\/.*|commander|prom-client)$/,
   },
   "server/": {
     has: (file) => file.startsWith("server/"),
@@ -163,9 +163,11 @@ describe("imports", () => {
       ["the domain", "bus.ts", "node:fs"],
       ["the domain", "bus.ts", "better-sqlite3"],
       ["the domain", "bus.ts", "@connectrpc/connect"],
+      ["the domain", "bus.ts", "prom-client"],
       ["store/", "store/sqlite/send.ts", "#gen/agentbus/v1/message_pb.js"],
       ["store/", "store/sqlite/send.ts", "../../server/wire.ts"],
       ["store/", "store/open-store.ts", "node:http"],
+      ["store/", "store/sqlite/sqlite-store.ts", "prom-client"],
       ["server/", "server/rpc.ts", "../store/sqlite/sqlite-store.ts"],
       ["server/", "server/rpc.ts", "../cli/main.ts"],
       ["client/", "client/connect-bus.ts", "../server/error-codes.ts"],
@@ -179,6 +181,8 @@ describe("imports", () => {
       ["mcp/", "mcp/stdio.ts", "../cli/write-output.ts"],
       ["mcp/", "mcp/stdio.ts", "node:fs"],
       ["client/", "client/connect-bus.ts", "../testing/start-test-bus.ts"],
+      ["mcp/", "mcp/mail.ts", "../server/rpc.ts"],
+      ["mcp/", "mcp/mail.ts", "../bus.ts"],
       ["testing/", "testing/start-test-bus.ts", "../store/open-store.ts"],
       ["testing/", "testing/start-test-bus.ts", "vitest"],
       ["client/", "client/connect-bus.ts", "better-sqlite3"],

@@ -4,7 +4,7 @@
  */
 import { ConnectError } from "@connectrpc/connect";
 import { BusRefusal, refusalFromConnect } from "../client/bus-refusal.ts";
-import { type MessageBusClient, connectBus } from "../client/connect-bus.ts";
+import { connectBus, type MessageBusClient } from "../client/connect-bus.ts";
 import { NotKeptError } from "../client/outbox/outbox-errors.ts";
 import { UnreachableError } from "../client/unreachable-error.ts";
 import type { Settings } from "../config.ts";

@@ -8,13 +8,15 @@ import { EXIT, type ExitCode } from "./exit-codes.ts";
 export interface FailureDocument {
   /** Connect code, such as "resource_exhausted". */
   readonly code: string;
-  /** Such as "RATE_LIMITED"; of the command line's own: "USAGE", "UNREACHABLE", "LOCAL". */
+  /** Such as "RATE_LIMITED"; of the command line's own: "USAGE", "UNREACHABLE", "LOCAL", "NO_ANSWER". */
   readonly reason: string;
   readonly message: string;
   /** Field of the request that is wrong. Empty: none. */
   readonly field: string;
   /** Absent: do not repeat unchanged. */
   readonly retryAfterMs?: number;
+  /** Of what was sent all the same. Absent: nothing was. */
+  readonly messageId?: string;
 }
 
 export class Failure extends Error {
@@ -40,6 +42,11 @@ export class Failure extends Error {
 
 export function usageFailure(message: string): Failure {
   return new Failure(EXIT.usage, { code: "invalid_argument", reason: "USAGE", message, field: "" });
+}
+
+/** What a command found out for itself, and what to do instead. */
+export function refusal(message: string): Failure {
+  return new Failure(EXIT.refused, { code: "failed_precondition", reason: "LOCAL", message, field: "" });
 }
 
 /** Something on this host went wrong: a file, the output, the start of a bus. */

@@ -16,6 +16,7 @@ import {
 } from "../message.ts";
 import { answerOf, busOf } from "./call-bus.ts";
 import { EXIT } from "./exit-codes.ts";
+import { HOOK_HOSTS, inboxHook } from "./inbox-hook.ts";
 import { messageText, timeText } from "./message-text.ts";
 import { agentOf, type CommonOptions, callCommand, callSettings, settle, wholeNumber } from "./setting-options.ts";
 import { say, writeAnswer } from "./write-output.ts";
@@ -27,6 +28,7 @@ interface InboxOptions extends CommonOptions {
   readonly lease?: number;
   readonly wait?: number;
   readonly max?: number;
+  readonly hook?: (typeof HOOK_HOSTS)[number];
 }
 
 export function inboxCommand(): Command {
@@ -48,18 +50,25 @@ export function inboxCommand(): Command {
       `At most so many messages, 1-${MAX_PULL_MESSAGES}. (default: ${DEFAULT_PULL_MESSAGES}; ${DEFAULT_LEASE_MESSAGES} with --lease)`,
       wholeNumber(1, MAX_PULL_MESSAGES),
     )
+    .addOption(
+      new Option("--hook <HOST>", "For a hook of an agent's host: tell new mail once, mark nothing, never fail.")
+        .choices(HOOK_HOSTS)
+        .conflicts(["look", "lease", "wait", "max", "json"]),
+    )
     .addHelpText(
       "after",
       `
 Examples:
   agentbus inbox --as jack
   agentbus inbox --wait 300 --json --as jack
-  agentbus inbox --lease 600 -n 1 --as jack     then: agentbus ack ID --lease LEASE --as jack`,
+  agentbus inbox --lease 600 -n 1 --as jack     then: agentbus ack ID --lease LEASE --as jack
+  agentbus inbox --hook claude-code --as jack   (docs/hooks.md says where to write it)`,
     )
     .action(inbox);
 }
 
 async function inbox(options: InboxOptions, command: Command): Promise<void> {
+  if (options.hook !== undefined) return inboxHook(options.hook, command);
   const settings = settle(command, callSettings);
   const agent = agentOf(settings);
   const bus = busOf(settings, Math.min(MAX_WAIT_SECONDS, options.wait ?? 0));

@@ -10,7 +10,8 @@ if (running.localeCompare(oldest, "en", { numeric: true }) < 0) {
   process.stderr.write(
     `agentbus needs Node ${oldest} or newer; this is ${running}. Install a newer one from https://nodejs.org.\n`,
   );
-  process.exitCode = 2;
+  // A host takes 2 from a hook for "stop this".
+  process.exitCode = process.argv.includes("--hook") ? 1 : 2;
 } else {
   import("./run-command-line.ts").then(({ runCommandLine }) => runCommandLine(process.argv.slice(2)));
 }

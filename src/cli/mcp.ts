@@ -3,8 +3,8 @@
  * nothing else to stdout.
  */
 import type { Command } from "commander";
+import { packageVersion } from "../server/package-version.ts";
 import { localFailure, usageFailure } from "./failure.ts";
-import { packageVersion } from "./package-version.ts";
 import { agentOf, type CommonOptions, callCommand, callSettings, settle } from "./setting-options.ts";
 import { say } from "./write-output.ts";
 

@@ -4,86 +4,12 @@
  */
 import { Command, CommanderError } from "commander";
 import { SettingError, settings } from "../config.ts";
+import { packageVersion } from "../server/package-version.ts";
+import { groups, isCommand } from "./command-table.ts";
 import { EXIT, type ExitCode, exitCodeHelp } from "./exit-codes.ts";
 import { Failure, localFailure, usageFailure } from "./failure.ts";
-import { packageVersion } from "./package-version.ts";
 import { callSettings, settingHelp } from "./setting-options.ts";
 import { hasDocument, say, writeDocument } from "./write-output.ts";
-
-interface Entry {
-  readonly summary: string;
-  readonly load: () => Promise<Command>;
-}
-
-/** In the order of use. */
-const groups: Readonly<Record<string, Readonly<Record<string, Entry>>>> = {
-  "Write and read:": {
-    send: {
-      summary: "Send a message to one agent, or to ALL",
-      load: async () => (await import("./send.ts")).sendCommand(),
-    },
-    broadcast: {
-      summary: "Send a message to every registered agent",
-      load: async () => (await import("./broadcast.ts")).broadcastCommand(),
-    },
-    inbox: {
-      summary: "Print unread mail and acknowledge what was printed",
-      load: async () => (await import("./inbox.ts")).inboxCommand(),
-    },
-    ack: {
-      summary: "Mark messages as read",
-      load: async () => (await import("./ack.ts")).ackCommand(),
-    },
-    show: {
-      summary: "Print one message, read or not",
-      load: async () => (await import("./show.ts")).showCommand(),
-    },
-    receipt: {
-      summary: "Say what became of a message, inbox by inbox",
-      load: async () => (await import("./receipt.ts")).receiptCommand(),
-    },
-    outbox: {
-      summary: "See and send what was kept while the bus was away",
-      load: async () => (await import("./outbox.ts")).outboxCommand(),
-    },
-  },
-  "Agents:": {
-    agents: {
-      summary: "List agents and what waits for them",
-      load: async () => (await import("./agents.ts")).agentsCommand(),
-    },
-    register: {
-      summary: "Register an agent, or change its description",
-      load: async () => (await import("./register.ts")).registerCommand(),
-    },
-    remove: {
-      summary: "Remove an agent",
-      load: async () => (await import("./remove.ts")).removeCommand(),
-    },
-    mcp: {
-      summary: "Serve the bus as tools to an MCP host, on stdio",
-      load: async () => (await import("./mcp.ts")).mcpCommand(),
-    },
-  },
-  "Run a bus:": {
-    serve: {
-      summary: "Run the bus on this machine",
-      load: async () => (await import("./serve.ts")).serveCommand(),
-    },
-    token: {
-      summary: "Make, list and revoke tokens of agents and admins",
-      load: async () => (await import("./token.ts")).tokenCommand(),
-    },
-    backup: {
-      summary: "Copy the store into a file while the bus runs",
-      load: async () => (await import("./backup.ts")).backupCommand(),
-    },
-  },
-};
-
-function isCommand(word: string): boolean {
-  return Object.values(groups).some((entries) => Object.hasOwn(entries, word));
-}
 
 /** Runs one command line and leaves its exit code with the process. */
 export async function runCommandLine(words: readonly string[]): Promise<void> {
@@ -159,10 +85,12 @@ async function end(error: unknown, words: readonly string[]): Promise<ExitCode> 
   const failure = failureOf(error, words);
   say(failure.message);
   const literal = words.indexOf("--");
-  if ((literal < 0 ? words : words.slice(0, literal)).includes("--json") && !hasDocument()) {
+  const given = literal < 0 ? words : words.slice(0, literal);
+  if (given.includes("--json") && !hasDocument()) {
     await writeDocument(failure.document).catch(() => {});
   }
-  return failure.exitCode;
+  // A host takes 2 from a hook for "stop this": a mistyped one must not hold up anyone's work.
+  return failure.exitCode === EXIT.usage && given.includes("--hook") ? EXIT.refused : failure.exitCode;
 }
 
 function failureOf(error: unknown, words: readonly string[]): Failure {

@@ -64,7 +64,7 @@ async function send(to: string, argument: string | undefined, options: SendOptio
 }
 
 /** The fields that are named alike in a Send and a Broadcast. */
-export function sendFields(options: SendOptions) {
+export function sendFields(options: Pick<SendOptions, "requestId" | "replyTo" | "ttl">) {
   return {
     requestId: options.requestId ?? uuidv7(),
     ...(options.replyTo !== undefined && { inReplyTo: options.replyTo }),

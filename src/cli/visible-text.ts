@@ -18,3 +18,9 @@ export function withoutControls(text: string): string {
     .replaceAll("\r\n", "\n")
     .replace(/\p{Cc}/gu, (sign) => (sign === "\n" || sign === "\t" ? sign : visible(sign)));
 }
+
+/** At most so many characters; "…" stands for what is left out, here or (`cut`) before. */
+export function cutText(text: string, max: number, cut = false): string {
+  const signs = Array.from(text);
+  return signs.length > max || cut ? `${signs.slice(0, max - 1).join("")}…` : text;
+}

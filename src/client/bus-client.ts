@@ -5,8 +5,8 @@
 import type { Duplex } from "node:stream";
 import { createClient } from "@connectrpc/connect";
 import { v7 as uuidv7 } from "uuid";
-import type { Message } from "#gen/agentbus/v1/message_pb.js";
 import { MessageBus, type SendResponse } from "#gen/agentbus/v1/message_bus_pb.js";
+import type { Message } from "#gen/agentbus/v1/message_pb.js";
 import { environmentName, readSettings, SettingError, settings } from "../config.ts";
 import { type MessageBusClient, openTransport } from "./connect-bus.ts";
 import { SendGatherer } from "./gather-sends.ts";
@@ -16,6 +16,7 @@ import type { NamedLetter } from "./outbox/draft.ts";
 import { outboxFile } from "./outbox/outbox-file.ts";
 import { OutboxSender } from "./outbox/outbox-sender.ts";
 import { DraftReplayer } from "./replay-drafts.ts";
+import { replySubject } from "./reply-subject.ts";
 import { withRetries } from "./retry-calls.ts";
 import { type Handler, type WorkOptions, type WorkSummary, workOn } from "./work.ts";
 
@@ -24,16 +25,15 @@ const TIMEOUT_MS = 15_000;
 const RETRY_FOR_MS = 10_000;
 /** A Send that can be kept is not held up for longer by a bus that is away: enough for one that is restarted. */
 const BEFORE_OUTBOX_MS = 2000;
-const MAX_SUBJECT_BYTES = 1024;
 /** The recipient that makes a Send a broadcast. */
 const ALL = "ALL";
 
 export interface BusClientOptions {
   /** Addresses of the nodes of one bus, in the order of preference. Absent: AGENTBUS_URL, or http://127.0.0.1:8091. */
   readonly urls?: string | readonly string[] | undefined;
-  /** Absent: AGENTBUS_TOKEN. */
+  /** Absent: AGENTBUS_TOKEN; "": none, whatever the environment says. */
   readonly token?: string | undefined;
-  /** Who you are: the default of every `from`, and whose inbox it is. Absent: AGENTBUS_AGENT. */
+  /** Who you are: the default of every `from`, and whose inbox it is. Absent: AGENTBUS_AGENT; "": nobody. */
   readonly agent?: string | undefined;
   /** For who lives in the bus's own process: gives connections to it, and `urls` are not dialed. */
   readonly connect?: (() => Duplex) | undefined;
@@ -232,13 +232,10 @@ function callSettings({ urls, token, agent, outbox }: BusClientOptions) {
   );
   const given = readSettings({}, environment);
   const url = urls === undefined ? given.url : settings.url.parse([urls].flat().join(","));
-  return { url, token: token ?? given.token, agent: agent ?? given.agent, outbox: outbox ?? given.outbox };
-}
-
-/** "Re: " once, however often it goes to and fro; cut at a character's edge where that makes it too long. */
-function replySubject(subject: string): string {
-  const whole = /^re:/i.test(subject) ? subject : `Re: ${subject}`;
-  const bytes = new TextEncoder().encode(whole).subarray(0, MAX_SUBJECT_BYTES);
-  // In stream mode a decoder keeps back an unfinished last character instead of replacing it.
-  return new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes, { stream: true });
+  return {
+    url,
+    token: (token ?? given.token) || undefined,
+    agent: (agent ?? given.agent) || undefined,
+    outbox: outbox ?? given.outbox,
+  };
 }

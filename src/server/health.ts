@@ -1,10 +1,11 @@
 /**
- * Whether mail can be read and written right now: GET /healthz (the process answers), GET /readyz, and gRPC health on top
- * of it. None needs a token nor tells anything but that.
+ * Whether mail can be read and written right now: GET /healthz (the process answers, and its version), GET /readyz, and
+ * gRPC health on top of it. None needs a token nor tells anything but that.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Store } from "../store.ts";
 import { type Answer, jsonAnswer } from "./answer.ts";
+import { packageVersion } from "./package-version.ts";
 
 /** A disk that takes longer than this is not ready. */
 const CHECK_MS = 2000;
@@ -16,6 +17,7 @@ const WATCH_MS = 5000;
 export class Health {
   readonly #store: Pick<Store, "check">;
   readonly #drained = new AbortController();
+  readonly #version = packageVersion();
   #last: { readonly at: number; readonly status: Promise<string> } | undefined;
 
   constructor(store: Pick<Store, "check">) {
@@ -28,7 +30,7 @@ export class Health {
   }
 
   alive(): Answer {
-    return jsonAnswer(200, { status: "ok" });
+    return jsonAnswer(200, { status: "ok", version: this.#version });
   }
 
   async ready(): Promise<Answer> {

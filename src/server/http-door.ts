@@ -150,9 +150,11 @@ export function createHttpDoor(parts: HttpDoorParts): HttpHandler {
     request.on("error", () => undefined);
     response.on("error", () => undefined);
     response.once("close", () => {
-      const { method, url } = request;
+      const { method, url, httpVersion: http } = request;
       const path = url?.split("?", 1)[0];
-      log.debug({ method, path, status: response.statusCode, ms: Math.round(performance.now() - began) }, "request");
+      const { "content-type": type, "user-agent": client } = request.headers;
+      const ms = Math.round(performance.now() - began);
+      log.debug({ method, path, http, type, client, status: response.statusCode, ms }, "request");
     });
     serve(request, response).catch((error: unknown) => {
       if (!isGone(response))

@@ -100,7 +100,7 @@ export class Metrics implements CommitObserver {
     });
     this.#refused = new Counter({
       name: "agentbus_messages_refused_total",
-      help: "Messages that the rules of the store refused, by reason; those of a batch one by one.",
+      help: "Messages that the rules of the store refused, by reason such as RATE_LIMITED; those of a batch one by one.",
       labelNames: ["reason"],
       registers,
     });

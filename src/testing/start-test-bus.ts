@@ -6,7 +6,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { mcpDoor } from "../cli/mcp-door.ts";
-import { connectBus, type MessageBusClient } from "../client/connect-bus.ts";
+import { BusClient } from "../client/bus-client.ts";
 import { readSettings, type SettingName } from "../config.ts";
 import { createLog } from "../server/log.ts";
 import { startServer } from "../server/start-server.ts";
@@ -17,9 +17,9 @@ export type TestBusFlags = Partial<Record<SettingName, string>>;
 export interface TestBus {
   /** Such as http://127.0.0.1:40123. */
   readonly url: string;
-  /** Every RPC, with the bus's shared token if it has one. */
-  readonly rpc: MessageBusClient;
-  /** Ends it and removes its database. A second call waits for the first. */
+  /** A client of its own for an agent, or for nobody, with the bus's shared token if it has one. Closed with the bus. */
+  client(agent?: string): BusClient;
+  /** Ends it and removes its database. */
   close(): Promise<void>;
   /** As close(): `await using bus = await startTestBus()`. */
   [Symbol.asyncDispose](): Promise<void>;
@@ -37,12 +37,19 @@ export async function startTestBus(flags: TestBusFlags = {}): Promise<TestBus> {
     const settings = readSettings({ port: "0", store, rateLimit: "off", logLevel: "silent", ...flags }, {});
     const log = createLog(settings.logLevel);
     const bus = await startServer(settings, log, { "/mcp": mcpDoor(log) });
+    const clients: BusClient[] = [];
+    const client = (agent = "") => {
+      const made = new BusClient({ urls: bus.url, token: settings.token ?? "", agent });
+      clients.push(made);
+      return made;
+    };
     const close = async () => {
+      // Before the bus: what they have under way is still answered.
+      await Promise.all(clients.map((each) => each.close()));
       await bus.close();
       await clear();
     };
-    const rpc = connectBus({ urls: [bus.url], token: settings.token });
-    return { url: bus.url, rpc, close, [Symbol.asyncDispose]: close };
+    return { url: bus.url, client, close, [Symbol.asyncDispose]: close };
   } catch (error) {
     await clear();
     throw error;

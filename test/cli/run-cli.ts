@@ -17,8 +17,8 @@ export interface CliOptions {
   readonly cwd?: string;
   /** What stdin holds before it ends. Absent: nothing. */
   readonly stdin?: string | Uint8Array;
-  /** False: stdin stays open, for the test to write and to end. */
-  readonly endInput?: boolean;
+  /** Leave stdin open, for the test to write to. */
+  readonly typing?: boolean;
   /** Goes before the command, such as a shell that redirects: ["sh", "-c", '"$@" >/dev/full', "sh"]. */
   readonly prefix?: readonly string[];
   /** Node's own options. */
@@ -46,12 +46,12 @@ export interface RunningCli {
 
 /** Starts a command and reads none of its output. */
 export function startCli(words: readonly string[], options: CliOptions = {}): RunningCli {
-  const { env = {}, prefix = [], node = process.execPath, nodeOptions = [], stdin = "", endInput = true } = options;
+  const { env = {}, prefix = [], node = process.execPath, nodeOptions = [], stdin = "" } = options;
   const [command = node, ...rest] = [...prefix, node, ...nodeOptions, MAIN, ...words];
   const child = spawn(command, rest, {
     stdio: ["pipe", "pipe", "pipe"],
     detached: true, // a process group of its own, so that a signal reaches the command behind a prefix too
-    // Nothing of a test is kept in the home of whoever runs it.
+    // Without an outbox, unless a test names one: the developer's own is not for tests.
     env: { PATH: process.env["PATH"], AGENTBUS_OUTBOX: "off", ...env },
     ...(options.cwd !== undefined && { cwd: options.cwd }),
   });
@@ -60,7 +60,7 @@ export function startCli(words: readonly string[], options: CliOptions = {}): Ru
     stderr += chunk.toString();
   });
   child.stdin.on("error", () => {}); // a command need not read it
-  if (endInput) child.stdin.end(stdin);
+  if (!options.typing) child.stdin.end(stdin);
   const exited = once(child, "exit");
   const closed = once(child.stderr, "close");
   const kill = async (signal: NodeJS.Signals) => {
@@ -106,8 +106,8 @@ export function preload(code: string): string[] {
 }
 
 /** Waits for something that another process brings about. */
-export async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
-  const deadline = Date.now() + 10_000;
+export async function until(what: string, holds: () => boolean | Promise<boolean>, withinMs = 10_000): Promise<void> {
+  const deadline = Date.now() + withinMs;
   while (!(await holds())) {
     if (Date.now() > deadline) throw new Error(`waited in vain: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 10));

@@ -1,7 +1,7 @@
 /** An inbox as a loop, against a real bus: what is acknowledged, what comes again, and what an outage does. */
 import { setTimeout as delay } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
-import { type BusClient, isBounce, LeaseLostError, type LeasedMessage, type Trouble } from "#dist/client/index.js";
+import { type BusClient, isBounce, type LeasedMessage, LeaseLostError, type Trouble } from "#dist/client/index.js";
 import { spawnBus, startBus, type TestBus } from "../start-bus.ts";
 import { clientFor } from "./client-for.ts";
 import { startCuttableProxy } from "./cuttable-proxy.ts";

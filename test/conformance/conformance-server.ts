@@ -46,6 +46,7 @@ const rpc = new RpcDoor({
   admission: new Admission({
     token: undefined,
     requireAgentTokens: false,
+    allowsOrigin: () => false,
     findToken: async () => undefined,
     requireRoom: () => undefined,
     suspicious: () => undefined,

@@ -34,7 +34,7 @@ describe("agentbus mcp", () => {
         id: 5,
       }),
     ].join("");
-    const running = startCli(["mcp", "--as", jack, "--url", bus().url], { endInput: false });
+    const running = startCli(["mcp", "--as", jack, "--url", bus().url], { typing: true });
     running.process.stdin?.write(stdin);
     const answers: any[] = [];
     let text = "";
@@ -60,7 +60,7 @@ describe("agentbus mcp", () => {
   });
 
   test("ends at once when its input does, though a check_inbox still waits", async () => {
-    const running = startCli(["mcp", "--as", newName("jack"), "--url", bus().url], { endInput: false });
+    const running = startCli(["mcp", "--as", newName("jack"), "--url", bus().url], { typing: true });
     running.process.stdin?.write(lines(initialize("2025-11-25"), toolCall("check_inbox", { wait_seconds: 50 })));
     await running.stdout.iterator({ destroyOnReturn: false }).next(); // it serves
     const began = performance.now();

@@ -1,9 +1,9 @@
 /** What becomes of drafts when they are tried: in which order, what each answer of the bus means, and what time does. */
 import { Code } from "@connectrpc/connect";
 import { describe, expect, test } from "vitest";
-import { verdictOn } from "#dist/client/outbox/verdict.js";
-import type { LiveSend } from "#dist/client/outbox/live-send.js";
 import type { NamedLetter } from "#dist/client/outbox/draft.js";
+import type { LiveSend } from "#dist/client/outbox/live-send.js";
+import { verdictOn } from "#dist/client/outbox/verdict.js";
 import { startBus } from "../start-bus.ts";
 import { away, failure, keep, letter, newOutbox, over, subjects, UNAVAILABLE } from "./senders.ts";
 

@@ -2,10 +2,10 @@
 import { Code } from "@connectrpc/connect";
 import { describe, expect, test } from "vitest";
 import { Drafts } from "#dist/client/outbox/drafts.js";
+import type { LiveSend } from "#dist/client/outbox/live-send.js";
 import { NotKeptError } from "#dist/client/outbox/outbox-errors.js";
 import { OutboxSender } from "#dist/client/outbox/outbox-sender.js";
 import { UnreachableError } from "#dist/client/unreachable-error.js";
-import type { LiveSend } from "#dist/client/outbox/live-send.js";
 import { startBus } from "../start-bus.ts";
 import { away, failure, keep, letter, newOutbox, over, subjects, UNAVAILABLE, URLS } from "./senders.ts";
 

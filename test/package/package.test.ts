@@ -129,11 +129,25 @@ describe("a stranger", () => {
     expect(JSON.parse(stdout)).toEqual({
       service: "agentbus.v1.MessageBus",
       pulled: ["Handle blog publishing"],
-      refused: [true, "RATE_LIMITED"],
+      refused: "UNKNOWN_MESSAGE",
+      limited: "RATE_LIMITED",
       unreachable: true,
       hidden: "ERR_PACKAGE_PATH_NOT_EXPORTED",
       leftBehind: [],
     });
+  });
+
+  test("runs the test that docs/testing.md shows", async () => {
+    const page = readFileSync(join(ROOT, "docs", "testing.md"), "utf8");
+    const [, example = ""] = /^```js\n(.*?)^```$/ms.exec(page) ?? [];
+    writeFileSync(join(project, "agent.test.js"), example);
+    const { stdout } = await run(
+      join(project, "node_modules", ".bin", "node"),
+      "--test",
+      "--test-reporter=tap",
+      "agent.test.js",
+    );
+    expect(stdout).toMatch(/^# pass 1$/m);
   });
 
   for (const resolution of ["nodenext", "bundler"]) {

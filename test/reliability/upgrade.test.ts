@@ -1,6 +1,6 @@
 /** A database that an older agentbus left is today's bus: all of its mail, in its state, and every promise about it. */
 import { toJson } from "@bufbuild/protobuf";
-import { timestampFromMs, TimestampSchema } from "@bufbuild/protobuf/wkt";
+import { TimestampSchema, timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { describe, expect, test } from "vitest";
 import { faultsOf } from "../fixtures/database-checks.ts";
 import { history, jsonCalls, type Listed } from "../fixtures/json-calls.ts";

@@ -23,7 +23,7 @@ import {
   RetryInfoSchema,
 } from "#gen/google/rpc/error_details_pb.js";
 import { type Flags, spawnBus, startBus, type TestBus } from "../start-bus.ts";
-import { type MessageBusClient, clientsInEveryProtocol } from "./every-protocol.ts";
+import { clientsInEveryProtocol, type MessageBusClient } from "./every-protocol.ts";
 import { overHttp1, overHttp2 } from "./http-calls.ts";
 import { answersTo } from "./raw-socket.ts";
 import { callIn, connectError } from "./rpc-forms.ts";

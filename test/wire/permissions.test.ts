@@ -8,7 +8,7 @@ import { describe, expect, test } from "vitest";
 import { MessageBus, type SendBatchResponse } from "#gen/agentbus/v1/message_bus_pb.js";
 import { startBus, type TestBus } from "../start-bus.ts";
 import { everyRow, tokenOf } from "./bus-tokens.ts";
-import { type MessageBusClient, clientsInEveryProtocol } from "./every-protocol.ts";
+import { clientsInEveryProtocol, type MessageBusClient } from "./every-protocol.ts";
 
 type Method = keyof typeof MessageBus.method;
 

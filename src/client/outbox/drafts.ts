@@ -13,7 +13,7 @@ import {
 } from "./draft.ts";
 import { assertSendable, draftOf, type Keeping, type NewRow, newRow, type Row, sameContent } from "./draft-row.ts";
 import type { Database } from "./open-outbox.ts";
-import { OutboxError, requestIdReused } from "./outbox-errors.ts";
+import { OutboxError, OutboxFullError, requestIdReused } from "./outbox-errors.ts";
 import { SharedFile } from "./shared-file.ts";
 
 export interface Kept {
@@ -47,7 +47,7 @@ export class Drafts {
       }
       const all = db.prepare("select count(*) from drafts where sender = ?").pluck().get(owner.sender) as number;
       if (all >= MAX_DRAFTS) {
-        throw new OutboxError(
+        throw new OutboxFullError(
           `the outbox holds ${all} drafts of ${owner.sender}, the most it takes; "agentbus outbox" lists them, "agentbus outbox flush" sends them, "agentbus outbox drop ID" gives one up`,
         );
       }

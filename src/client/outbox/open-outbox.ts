@@ -11,7 +11,7 @@ export const { SqliteError } = Database;
 const APPLICATION_ID = 0x41426f78;
 const VERSION = 1;
 /** How long to wait for other processes: each holds the file for one short transaction. */
-const BUSY_TIMEOUT_MS = 10_000;
+const BUSY_TIMEOUT_MS = 5000;
 const EXTRA = 3;
 
 const SCHEMA = `

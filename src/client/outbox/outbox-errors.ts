@@ -11,6 +11,9 @@ export class OutboxError extends Error {
   }
 }
 
+/** There is room for no further draft of that sender. */
+export class OutboxFullError extends OutboxError {}
+
 /** The bus is away, and no draft could be kept either: this Send is the caller's again. */
 export class NotKeptError extends UnreachableError {
   readonly #mayHaveArrived: boolean;

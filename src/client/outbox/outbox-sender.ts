@@ -10,7 +10,7 @@ import { busKey, type Draft, type Letter, type NamedLetter, type Owner } from ".
 import type { Keeping } from "./draft-row.ts";
 import type { Drafts, Kept } from "./drafts.ts";
 import type { LiveSend } from "./live-send.ts";
-import { NotKeptError, OutboxError } from "./outbox-errors.ts";
+import { NotKeptError, OutboxError, OutboxFullError } from "./outbox-errors.ts";
 import { type Answered, type Replayed, type ReplayLimits, replay } from "./replay.ts";
 import { verdictOn } from "./verdict.ts";
 
@@ -67,9 +67,8 @@ export class OutboxSender {
     const named = { ...letter, requestId: letter.requestId ?? uuidv7() };
     if (this.#file === undefined) return { status: "sent", response: await this.#live(named, signal) };
     const owner = this.#ownerOf(letter.sender);
-    const drafts = await this.#existing();
-    const seeBefore = () => drafts?.anyBefore(owner, letter.recipient, this.#now());
-    if (drafts && (await neitherSentNorKept(UNSEEN, seeBefore))) return this.#sendBehind(drafts, owner, named);
+    const drafts = await neitherSentNorKept(UNSEEN, () => this.#withDraftsBefore(owner, letter.recipient));
+    if (drafts !== undefined) return this.#sendBehind(drafts, owner, named);
     try {
       return { status: "sent", response: await this.#live(named, signal) };
     } catch (error) {
@@ -92,6 +91,12 @@ export class OutboxSender {
   close(): void {
     this.#drafts?.close();
     this.#drafts = undefined;
+  }
+
+  /** undefined: a Send to this recipient overtakes nothing. */
+  async #withDraftsBefore(owner: Owner, recipient: string): Promise<Drafts | undefined> {
+    const drafts = await this.#existing();
+    return drafts?.anyBefore(owner, recipient, this.#now()) ? drafts : undefined;
   }
 
   async #keep(owner: Owner, letter: NamedLetter, away: Error, why: Omit<Keeping, "now">): Promise<SendOutcome> {
@@ -133,11 +138,12 @@ export class OutboxSender {
     try {
       return keep();
     } catch (error) {
-      if (!(error instanceof OutboxError)) throw error;
-      // Where there is no room a replay may make some; what stops it stops the second try as well, which tells it.
-      await this.#replay(drafts, owner, SHORT_REPLAY).catch(() => {});
-      return neitherSentNorKept(BEHIND, keep);
+      // A replay may make room; what stops it stops the second try as well, which tells it.
+      if (error instanceof OutboxFullError) await this.#replay(drafts, owner, SHORT_REPLAY).catch(() => {});
+      else if (error instanceof OutboxError) throw new NotKeptError(BEHIND, error);
+      else throw error;
     }
+    return neitherSentNorKept(BEHIND, keep);
   }
 
   #replay(drafts: Drafts, owner: Owner, limits: ReplayLimits): Promise<Replayed> {

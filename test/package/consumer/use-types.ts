@@ -24,7 +24,7 @@ export async function work(): Promise<Message[]> {
   // @ts-expect-error A field that there is not.
   await client.send({ sender: "joe", recipient: "jack", boddy: "x" });
   try {
-    const { message } = await bus.rpc.getMessage({ agent: "jack", messageId: id });
+    const { message } = await bus.client("jack").rpc.getMessage({ agent: "jack", messageId: id });
     return message?.state === DeliveryState.UNREAD && known ? [message] : [];
   } catch (error) {
     if (error instanceof ConnectError && error.code === Code.NotFound) {
