@@ -4,6 +4,7 @@
 import type { CallToolResult, ToolAnnotations } from "@modelcontextprotocol/server";
 import type { z } from "zod";
 import type { BusClient } from "../client/bus-client.ts";
+import { foldName } from "../message.ts";
 
 /** On whose behalf, and with which bus, tools are called. */
 export interface Desk {
@@ -15,7 +16,7 @@ export interface Desk {
 
 export function openDesk(agent: string, bus: BusClient): Desk {
   // As the bus writes names: what it says of senders is compared with this one.
-  return { agent: agent.toLowerCase(), bus, shown: new ShownMail() };
+  return { agent: foldName(agent), bus, shown: new ShownMail() };
 }
 
 /** What a reply must know of the message that it answers. */

@@ -4,10 +4,10 @@
  */
 import { z } from "zod";
 import type { Sent } from "../client/bus-client.ts";
+import { MAX_TTL_SECONDS } from "../message.ts";
 import { knownFailure, ToolFailure } from "./failure.ts";
 import { type Answer, type Answerable, type Desk, present, tool } from "./tool.ts";
 
-const MAX_TTL_SECONDS = 31_536_000;
 /** A thousand is what the bus takes; nobody was shown as many. */
 const MAX_ACKS = 100;
 const KEPT =

@@ -60,6 +60,8 @@ test("a reply that was sent is no failure because its ack failed: nobody should 
   );
   expect(await unread(bus, "joe")).toEqual([data.id]);
   expect(await unread(bus, "jack")).toEqual([id]);
+  const ack = await host.call("ack_messages", { message_ids: [id] });
+  expect(ack).toMatchObject({ isError: true, text: "a defect", data: { reason: "INTERNAL", message: "a defect" } });
 });
 
 /** A bus with a defect: it fails every Ack and passes on all else. Gives its address. */
