@@ -44,7 +44,7 @@ const checkInbox = tool({
       .describe("With message_id: begin at this byte of the body."),
   }),
   hints: { readOnlyHint: true },
-  run: (desk, input, gone) =>
+  run: (desk, input, { gone }) =>
     input.message_id === undefined ? unread(desk, input, gone) : one(desk, input.message_id, input),
 });
 
