@@ -321,4 +321,25 @@ export const SABOTAGES: readonly Sabotage[] = [
     to: 'db.pragma("synchronous = normal"); return db;',
     test: "outbox/file",
   },
+  {
+    name: "an inbox tool that marks what it shows as read",
+    file: "mcp/reading.js",
+    from: "        maxMessages: MAX_MESSAGES,",
+    to: "        maxMessages: MAX_MESSAGES, markRead: true,",
+    test: "mcp/inbox",
+  },
+  {
+    name: "an MCP host that may name any agent",
+    file: "server/mounted-door.js",
+    from: "        requireName(who, named);",
+    to: "        named.length;",
+    test: "mcp/http-door",
+  },
+  {
+    name: "an MCP tool that outlives its host",
+    file: "mcp/reading.js",
+    from: "signal: gone,",
+    to: "",
+    test: "mcp/lifetime",
+  },
 ];
