@@ -16,7 +16,7 @@ const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const CONSUMER = fileURLToPath(new URL("./consumer/", import.meta.url));
 /** All that a package may hold: what runs, its types, the contract, and what npm shows. */
 const ALLOWED =
-  /^(dist\/.+\.(js|d\.ts|sql)|gen\/.+\.(js|d\.ts|json)|proto\/.+\.proto|examples\/clients\/[^/]+\/buf\.gen\.yaml|package\.json|README\.md|LICENSE|CHANGELOG\.md)$/;
+  /^(dist\/.+\.(js|d\.ts|sql)|gen\/.+\.(js|d\.ts|json)|proto\/.+\.proto|examples\/clients\/[^/]+\/buf\.gen\.yaml|third_party\/google\/rpc\/error_details\.proto|examples\/clients\/(rust\/(build\.rs|Cargo\.toml)|java\/pom\.xml)|package\.json|README\.md|LICENSE|CHANGELOG\.md)$/;
 const MAX_PACKED_BYTES = 400_000;
 
 interface Packed {
