@@ -2,7 +2,7 @@
 import http from "node:http";
 import type { AddressInfo } from "node:net";
 import { expect, onTestFinished, test } from "vitest";
-import { mail, until, unread } from "../cli/run-cli.ts";
+import { mail, unread, until } from "../cli/run-cli.ts";
 import { spawnBus, startBus, temporaryFolder } from "../start-bus.ts";
 import { onStdio } from "./hosts.ts";
 
