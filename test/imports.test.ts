@@ -87,7 +87,7 @@ const rooms: Readonly<Record<string, Room>> = {
   "client/outbox/": {
     has: (file) => file.startsWith("client/outbox/"),
     mayNot: /^(domain|store|server|cli|mcp|testing|commander)$/,
-    files: ["message.ts"],
+    files: ["message.ts", "node-version.ts"],
   },
 };
 
