@@ -28,6 +28,7 @@ import { type Format, tooManyPieces } from "./many-pieces.ts";
 import { type HttpRequest, type HttpResponse, headerOf } from "./one-port.ts";
 import { readBody } from "./read-body.ts";
 import { writeStream } from "./stream-answer.ts";
+import { collect, plain } from "./universal-answer.ts";
 
 /** One call under way: what connect-es doesn't tell, and a handler may want to know. */
 export interface Call {
@@ -279,22 +280,4 @@ function refusingMany(compression: Compression): Compression {
       return message;
     },
   };
-}
-
-/** Of a unary method: the answer is small enough to hold, and trailers are settled once the body is. */
-async function collect({ status, header, body, trailer }: UniversalServerResponse): Promise<Answer> {
-  const chunks: Uint8Array[] = [];
-  for await (const chunk of body ?? []) chunks.push(chunk);
-  const whole = chunks.length === 1 ? (chunks[0] as Uint8Array) : Buffer.concat(chunks);
-  const answer = { status, headers: plain(header), body: whole };
-  return trailer === undefined ? answer : { ...answer, trailers: plain(trailer) };
-}
-
-function plain(headers: Headers | undefined): Record<string, string | string[]> {
-  const out: Record<string, string | string[]> = {};
-  headers?.forEach((value, name) => {
-    const before = out[name];
-    out[name] = before === undefined ? value : [before, value].flat();
-  });
-  return out;
 }

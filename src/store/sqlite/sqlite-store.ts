@@ -2,8 +2,7 @@
  * The Store on one SQLite file: writes go in groups to a thread of their own, reads are short and run here. It knows the
  * verbs, not their SQL.
  */
-import { stat, statfs } from "node:fs/promises";
-import { dirname, resolve } from "node:path";
+import { resolve } from "node:path";
 import { BusError, type Refusal } from "../../errors.ts";
 import { type Agent, ALL, type MessageView } from "../../message.ts";
 import type {
@@ -32,6 +31,7 @@ import { InboxReader } from "./inbox.ts";
 import { makeFolderOf } from "./make-folder.ts";
 import { MessageReader } from "./messages.ts";
 import { type Database, openForReading } from "./open-database.ts";
+import { spaceOf } from "./space.ts";
 import { isStorage, readRefusal, whyNotOpened } from "./storage-errors.ts";
 import { TokenReader } from "./tokens.ts";
 import { Writer } from "./writer.ts";
@@ -232,10 +232,7 @@ class SqliteStore implements Store {
   }
 
   async space(): Promise<Space> {
-    const path = this.#db.name;
-    const { bavail, bsize } = await statfs(dirname(path));
-    const [database, journal] = await Promise.all([stat(path), stat(`${path}-wal`)]);
-    return { databaseBytes: database.size + journal.size, journalBytes: journal.size, freeBytes: bavail * bsize };
+    return spaceOf(this.#db.name);
   }
 
   async check(): Promise<void> {
