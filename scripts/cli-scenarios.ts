@@ -40,6 +40,17 @@ export const scenarios: Readonly<Record<string, readonly Step[]>> = {
     "agentbus redrive --as kim",
     "agentbus redrive --as kim || echo exit $?",
   ],
+  work: [
+    'agentbus send oracle "Which port?" -s Port --as lea',
+    "agentbus work oracle --once --reply -- echo 8091 2>/dev/null",
+    "agentbus inbox --as lea",
+    "agentbus work oracle --once -- true || echo exit $?",
+  ],
+  outbox: [
+    'agentbus send jack "The disk is full." -s Alarm --as joe --url http://127.0.0.1:1 || echo exit $?',
+    "agentbus outbox --as joe",
+    "agentbus outbox drop 1",
+  ],
   agents: ["agentbus agents", "agentbus agents --query ann --json"],
   watch: [{ command: "agentbus watch", until: /agent kim/ }],
   register: ['agentbus register ann -d "Reviews pull requests of the API"'],

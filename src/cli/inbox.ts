@@ -16,6 +16,7 @@ import {
 } from "../message.ts";
 import { answerOf, busOf } from "./call-bus.ts";
 import { EXIT } from "./exit-codes.ts";
+import { flushBefore } from "./flush-outbox.ts";
 import { HOOK_HOSTS, inboxHook } from "./inbox-hook.ts";
 import { messageText, timeText } from "./message-text.ts";
 import { agentOf, type CommonOptions, callCommand, callSettings, settle, wholeNumber } from "./setting-options.ts";
@@ -32,7 +33,8 @@ interface InboxOptions extends CommonOptions {
 }
 
 export function inboxCommand(): Command {
-  return callCommand("inbox")
+  // A hook must not be held up by what waits to be sent.
+  return callCommand("inbox", { flushFirst: false })
     .description("Print unread mail, oldest first, and mark as read exactly what was printed and taken by the reader.")
     .addOption(new Option("--look", "Mark nothing: the same mail comes again.").conflicts("lease"))
     .option(
@@ -62,13 +64,14 @@ Examples:
   agentbus inbox --as jack
   agentbus inbox --wait 300 --json --as jack
   agentbus inbox --lease 600 -n 1 --as jack     then: agentbus ack ID --lease LEASE --as jack
-  agentbus inbox --hook claude-code --as jack   (docs/hooks.md says where to write it)`,
+  agentbus inbox --hook claude-code --as jack   (see docs/hooks.md)`,
     )
     .action(inbox);
 }
 
 async function inbox(options: InboxOptions, command: Command): Promise<void> {
   if (options.hook !== undefined) return inboxHook(options.hook, command);
+  await flushBefore(command);
   const settings = settle(command, callSettings);
   const agent = agentOf(settings);
   const bus = busOf(settings, Math.min(MAX_WAIT_SECONDS, options.wait ?? 0));

@@ -1,4 +1,5 @@
 /** `agentbus ask`: what it waits for, what it leaves alone, and how it ends without an answer. */
+import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { spawnBus, startBus, type TestBus, temporaryFolder } from "../start-bus.ts";
 import { cli, cliOf, DEAD_URL, documentOf, mail, newName, sharedBus, startCli, unread, until } from "./run-cli.ts";
@@ -115,6 +116,18 @@ describe("agentbus ask", () => {
     await bus.kill("SIGKILL");
     const ended = await running.ended();
     expect(ended).toMatchObject({ code: 5, stderr: expect.stringContaining(`The question ${question} was sent`) });
+  });
+
+  test("is asked behind the drafts that wait", { timeout: 30_000 }, async () => {
+    const bus = await spawnBus();
+    const env = { AGENTBUS_OUTBOX: join(temporaryFolder(), "outbox.db") };
+    const joe = cliOf(bus, "joe");
+    await bus.kill("SIGKILL");
+    expect((await joe(["send", "jack", "The port has changed.", "-s", "News"], { env })).code).toBe(4);
+    const again = await spawnBus({}, { folder: bus.folder, port: bus.port });
+    expect((await joe(["ask", "jack", "Which port?", "--timeout", "1s"], { env })).code).toBe(3);
+    const { messages } = await again.ok("PullInbox", { agent: "jack" });
+    expect(messages.map(({ subject }: { subject: string }) => subject)).toEqual(["News", "Question"]);
   });
 
   test("ends at once with 1 when it is refused", async () => {

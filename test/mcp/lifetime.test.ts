@@ -4,60 +4,52 @@ import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { newName, until } from "../cli/run-cli.ts";
-import { type BusProcess, spawnBus, startBus } from "../start-bus.ts";
+import { spawnBus, startBus, type TestBus } from "../start-bus.ts";
 import { type Caller, overHttp1, overHttp2 } from "../wire/http-calls.ts";
 import { openDescriptors, residentMemory } from "../wire/process-figures.ts";
 import { type HostKind, hosts, onStdio, overHttp, overHttp2025 } from "./hosts.ts";
-import { answerIn, initialize, post, toolCall } from "./http-calls.ts";
+import { answerIn, initialize, post, postAsNew, toolCall } from "./http-calls.ts";
 
-/** An agent's first pull registers it: then its wait has begun. */
-async function pulled(bus: BusProcess, agent: string): Promise<boolean> {
-  const { agents } = await bus.ok("ListAgents", { query: agent });
-  return agents.length > 0;
-}
-
-/** How many pulls wait, as the bus says when it stops. */
-async function waitingAtTheEnd(bus: BusProcess): Promise<number> {
-  await bus.stop();
-  return Number(/"waiting":(\d+)/.exec(bus.log())?.[1]);
+async function untilWaiting(bus: Pick<TestBus, "url">, pulls: number): Promise<void> {
+  await until(`${pulls} pulls wait`, async () => {
+    const figures = await (await fetch(`${bus.url}/metrics`)).text();
+    return figures.includes(`\nagentbus_waiting_pulls ${pulls}\n`);
+  });
 }
 
 describe("a check_inbox that waits", () => {
-  const leaving: Readonly<Record<string, HostKind>> = { "2026-07-28 over HTTP": overHttp, "on stdio": onStdio };
+  const leaving: Readonly<Record<string, HostKind>> = {
+    "2026-07-28 over HTTP": overHttp,
+    "2026-07-28 on stdio": onStdio,
+  };
 
   test.each(Object.entries(leaving))("ends on the bus too when a host of %s calls it off", async (_, open) => {
-    const bus = await spawnBus();
+    const bus = await startBus();
     const host = await open(bus, { agent: "jack" });
     const off = new AbortController();
     const waiting = host.call("check_inbox", { wait_seconds: 50 }, off.signal);
     waiting.catch(() => undefined);
-    await until("jack waits", () => pulled(bus, "jack"));
+    await untilWaiting(bus, 1);
     off.abort();
     await expect(waiting).rejects.toThrow();
-    // Another one, which is not called off, is what the bus still counts.
-    const other = await open(bus, { agent: "mia" });
-    other.call("check_inbox", { wait_seconds: 50 }).catch(() => undefined);
-    await until("mia waits", () => pulled(bus, "mia"));
-    expect(await waitingAtTheEnd(bus)).toBe(1);
+    await untilWaiting(bus, 0);
   });
 
   test.each(Object.entries(hosts))("ends on the bus too when a host of %s goes away", async (_, open) => {
-    const bus = await spawnBus();
+    const bus = await startBus();
     const host = await open(bus, { agent: "jack" });
     host.call("check_inbox", { wait_seconds: 50 }).catch(() => undefined);
-    await until("jack waits", () => pulled(bus, "jack"));
+    await untilWaiting(bus, 1);
     await host.close();
-    await new Promise((resolve) => setTimeout(resolve, 300));
-    expect(await waitingAtTheEnd(bus)).toBe(0);
+    await untilWaiting(bus, 0);
   });
 
   test("is answered, and is no error, when the bus shuts down", async () => {
     const bus = await spawnBus();
     const waits = [];
     for (const open of [overHttp, overHttp2025]) {
-      const jack = newName("jack");
-      waits.push((await open(bus, { agent: jack })).call("check_inbox", { wait_seconds: 50 }));
-      await until("it waits", () => pulled(bus, jack));
+      waits.push((await open(bus, { agent: newName("jack") })).call("check_inbox", { wait_seconds: 50 }));
+      await untilWaiting(bus, waits.length);
     }
     const began = performance.now();
     await bus.stop();
@@ -108,15 +100,7 @@ async function askAsOld(call: Caller): Promise<void> {
 }
 
 async function askAsNew(call: Caller): Promise<void> {
-  const headers = { "x-bus-agent": "jack", "mcp-protocol-version": "2026-07-28" };
-  const { params, ...message } = toolCall("check_inbox");
-  const meta = {
-    "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-    "io.modelcontextprotocol/clientInfo": { name: "a-test", version: "1" },
-    "io.modelcontextprotocol/clientCapabilities": {},
-  };
-  const named = { ...headers, "mcp-method": message.method, "mcp-name": params.name };
-  const reply = await post(call, { ...message, params: { ...params, _meta: meta } }, named);
+  const reply = await postAsNew(call, toolCall("check_inbox"), { headers: { "x-bus-agent": "jack" } });
   expect(answerIn(reply).result.structuredContent.messages).toEqual([]);
 }
 
