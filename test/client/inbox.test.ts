@@ -103,8 +103,8 @@ describe("a loop over an inbox", () => {
 
   test("keeps its message for as long as the body takes, however short the lease", async () => {
     const { bus, joe } = await jacksMail("slow");
-    for await (const message of joe.inbox("jack", { leaseSeconds: 1, once: true })) {
-      await delay(3500);
+    for await (const message of joe.inbox("jack", { leaseSeconds: 3, once: true })) {
+      await delay(6500);
       expect(message.signal.aborted).toBe(false);
       expect(await receiptOf(bus, message.id)).toMatchObject({ state: DELIVERIES.LEASED, deliveryAttempt: 1 });
     }

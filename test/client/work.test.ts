@@ -77,7 +77,7 @@ describe("work on an inbox", () => {
         most = Math.max(most, ++running);
         const states = Object.values(await statesOf(bus));
         mostLeased = Math.max(mostLeased, states.filter(([state]) => state === "LEASED").length);
-        await delay(50);
+        await expect.poll(() => most).toBe(4);
         running--;
       },
       { concurrency: 4, once: true },
@@ -112,11 +112,11 @@ describe("work on an inbox", () => {
       "jack",
       async (_, { signal }) => {
         if (++begun === 2) stop.abort();
-        await delay(1200);
+        await delay(400);
         expect(signal.aborted).toBe(false);
         finished++;
       },
-      { concurrency: 2, signal: stop.signal, leaseSeconds: 1 },
+      { concurrency: 2, signal: stop.signal },
     );
     expect(await work).toEqual({ done: 2, failed: 0, lost: 0 });
     expect(finished).toBe(2);
