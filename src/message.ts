@@ -109,6 +109,13 @@ export function foldName(name: string): string {
   return folded === "all" ? ALL : folded;
 }
 
+/** As the recommendation has it (W3C Trace Context): lower case, no version ff, neither id all zeros. */
+const TRACEPARENT = /^(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/;
+
+export function isTraceparent(text: string): boolean {
+  return TRACEPARENT.test(text);
+}
+
 export function utf8Bytes(text: string): number {
   return Buffer.byteLength(text, "utf8");
 }

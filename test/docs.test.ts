@@ -3,6 +3,7 @@ import { execFile } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { promisify } from "node:util";
 import { describe, expect, test } from "vitest";
+import { environmentName, type SettingName, settings } from "#dist/config.js";
 
 const run = promisify(execFile);
 const script = (name: string) =>
@@ -69,4 +70,17 @@ describe("docs/cli.md", () => {
   test("has every command's help and shows what it prints on a fresh bus", { timeout: 240_000 }, async () => {
     await expect(script("write-cli-page.ts")).resolves.toBeDefined();
   });
+});
+
+test("the container, the unit and the pages about running a bus set only variables that there are", () => {
+  const known = new Set((Object.keys(settings) as SettingName[]).map(environmentName));
+  for (const page of ["Dockerfile", "deploy/agentbus.service", "docs/operations.md", "SECURITY.md"]) {
+    const text = readFileSync(new URL(`../${page}`, import.meta.url), "utf8");
+    const named = [...text.matchAll(/AGENTBUS_[A-Z_]*[A-Z]/g)].map(([name]) => name);
+    expect(
+      named.filter((name) => !known.has(name)),
+      page,
+    ).toEqual([]);
+    expect(named.length, page).toBeGreaterThan(0);
+  }
 });

@@ -2,7 +2,7 @@
 import { constants } from "node:fs";
 import { access, statfs } from "node:fs/promises";
 import { dirname } from "node:path";
-import type { Draft } from "../client/outbox/draft.ts";
+import type { DraftHead } from "../client/outbox/draft.ts";
 import { outboxFile } from "../client/outbox/outbox-file.ts";
 import type { Settings } from "../config.ts";
 import { type Check, fail, ok, warn } from "./doctor-check.ts";
@@ -33,7 +33,7 @@ export async function checkOutbox({ outbox }: Settings): Promise<Check> {
   }
 }
 
-function draftsOf(file: string, drafts: readonly Draft[]): Check {
+function draftsOf(file: string, drafts: readonly DraftHead[]): Check {
   const waiting = drafts.filter(({ state }) => state === "waiting" || state === "parked").length;
   const ended = drafts.length - waiting;
   if (drafts.length === 0) return ok("outbox", `${file}: no drafts`);
@@ -42,7 +42,7 @@ function draftsOf(file: string, drafts: readonly Draft[]): Check {
   return warn("outbox", `${count}; agentbus outbox flush --as NAME sends them`);
 }
 
-async function readDrafts(file: string): Promise<Draft[]> {
+async function readDrafts(file: string): Promise<DraftHead[]> {
   // Only here, so that nobody loads a database who has no drafts.
   const { Drafts } = await import("../client/outbox/drafts.ts");
   const drafts = new Drafts(file);

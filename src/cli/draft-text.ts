@@ -1,5 +1,5 @@
 /** Shows a draft: as a row, as a text, as a document. It must not know how drafts are kept. */
-import type { Draft } from "../client/outbox/draft.ts";
+import type { Draft, DraftHead } from "../client/outbox/draft.ts";
 import { oneLine, withoutControls } from "./visible-text.ts";
 
 /** Of a reason in a table; `outbox show` has it whole. */
@@ -7,7 +7,7 @@ const MAX_REASON = 100;
 
 export const HEADINGS = ["ID", "STATE", "FROM", "TO", "AGE", "SUBJECT", "REASON"];
 
-export function draftRow(draft: Draft, now: number): string[] {
+export function draftRow(draft: DraftHead, now: number): string[] {
   const { id, state, sender, recipient, keptAt, subject, reason } = draft;
   const short = reason.length > MAX_REASON ? `${reason.slice(0, MAX_REASON)}…` : reason;
   return [String(id), state, sender, recipient, ageText(now - keptAt), subject, short];
@@ -47,7 +47,7 @@ export function draftText(draft: Draft, onTerminal: boolean): string {
 }
 
 /** Without the body. */
-export function draftDocument(draft: Draft) {
+export function draftDocument(draft: DraftHead) {
   return {
     id: draft.id,
     state: draft.state,

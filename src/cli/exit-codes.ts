@@ -9,7 +9,7 @@ export const exitCodeHelp: Readonly<Record<keyof typeof EXIT, string>> = {
   done: "done",
   refused: "refused by the bus (the first word says why), or failed here",
   usage: "wrong usage or settings",
-  nothing: "nothing there, such as an empty inbox",
+  nothing: "nothing there: an empty inbox, no answer in time",
   queued: "kept in the outbox on this host: not sent yet, tried until it is",
   unreachable: "no bus answered, or it is not available now: try again later",
 };

@@ -4,7 +4,7 @@
  */
 import { existsSync } from "node:fs";
 import { Command, Option } from "commander";
-import { busKey, type Draft } from "../client/outbox/draft.ts";
+import { busKey, type DraftHead } from "../client/outbox/draft.ts";
 import type { Drafts } from "../client/outbox/drafts.ts";
 import { outboxFile } from "../client/outbox/outbox-file.ts";
 import type { SettingName, Settings } from "../config.ts";
@@ -96,7 +96,7 @@ async function listDrafts(options: CommonOptions, command: Command): Promise<voi
 }
 
 /** Nothing else would tell why a flush leaves them. */
-function sayOfOtherBuses(list: readonly Draft[], bus: string): void {
+function sayOfOtherBuses(list: readonly DraftHead[], bus: string): void {
   const others = Map.groupBy(
     list.filter((draft) => draft.bus !== bus && draft.state !== "set aside" && draft.state !== "expired"),
     (draft) => draft.bus,

@@ -130,8 +130,9 @@ function overNodes(nodes: readonly Node[]): Transport {
   // Where the last call was answered the next one starts: page tokens stay at one node, a dead one costs its time once.
   let preferred = 0;
   return {
-    async unary(...call) {
-      const [method, , , , request] = call;
+    async unary(method, signal, timeoutMs, header, request, contextValues) {
+      // Over all nodes; one that is switched off takes its share of it.
+      const end = timeoutMs === undefined || timeoutMs <= 0 ? undefined : performance.now() + timeoutMs;
       const first = preferred;
       const attempts: Attempt[] = [];
       let refusal: ConnectError | undefined;
@@ -140,7 +141,9 @@ function overNodes(nodes: readonly Node[]): Transport {
         const node = nodes[index];
         if (node === undefined) break;
         try {
-          const answer = await node.transport.unary(...call);
+          // Connect takes 0 for no deadline.
+          const leftMs = end === undefined ? timeoutMs : Math.max(1, Math.ceil(end - performance.now()));
+          const answer = await node.transport.unary(method, signal, leftMs, header, request, contextValues);
           preferred = index;
           return answer;
         } catch (error) {

@@ -16,6 +16,9 @@ const LEASE_SECONDS = 60;
 /** Below the bus's limit of 50, and below what proxies allow. */
 const WAIT_SECONDS = 25;
 const MAX_BACKOFF_SECONDS = 300;
+/** The bus's limits. */
+const MAX_LEASE_SECONDS = 43_200;
+const MAX_WAIT_SECONDS = 50;
 const MAX_PAUSE_MS = 10_000;
 /** What a pull that was cut off may have leased is looked for no longer than this. */
 const FAREWELL_MS = 2000;
@@ -54,9 +57,9 @@ export interface InboxOptions {
 
 export interface Reading {
   readonly agent: string;
-  /** With retries: for leases and acks. */
+  /** With retries. */
   readonly rpc: MessageBusClient;
-  /** Without: a pull is repeated here, so that an outage is told at once. */
+  /** Without: a loop that goes on repeats its pulls itself, so that an outage is told at once. */
   readonly pulls: Pick<MessageBusClient, "pullInbox">;
   /** Aborts when the client is closed. */
   readonly closed: AbortSignal;
@@ -70,10 +73,13 @@ export class InboxReader {
   readonly #stop: AbortSignal;
 
   constructor(reading: Reading, options: InboxOptions) {
+    const { leaseSeconds = LEASE_SECONDS, waitSeconds, maxBackoffSeconds, signal } = options;
+    requireWhole("leaseSeconds", leaseSeconds, 1, MAX_LEASE_SECONDS);
+    requireWhole("waitSeconds", waitSeconds, 0, MAX_WAIT_SECONDS);
+    requireWhole("maxBackoffSeconds", maxBackoffSeconds, 1, MAX_LEASE_SECONDS);
     this.#reading = reading;
     this.#options = options;
-    this.#leaseSeconds = options.leaseSeconds ?? LEASE_SECONDS;
-    const { signal } = options;
+    this.#leaseSeconds = leaseSeconds;
     this.#stop = AbortSignal.any([this.#end.signal, reading.closed, ...(signal === undefined ? [] : [signal])]);
   }
 
@@ -138,10 +144,11 @@ export class InboxReader {
   }
 
   #pull(requestId: string, waitSeconds = WAIT_SECONDS, signal?: AbortSignal): Promise<PullInboxResponse> {
-    const { agent, pulls } = this.#reading;
+    const { agent, rpc, pulls } = this.#reading;
     // One message a lease: a lease is prolonged, and left to run out, as a whole.
     const request = { agent, maxMessages: 1, leaseSeconds: this.#leaseSeconds, waitSeconds, requestId };
-    return pulls.pullInbox(request, signal ? { signal } : { timeoutMs: FAREWELL_MS });
+    const bus = this.#options.once ? rpc : pulls;
+    return bus.pullInbox(request, signal ? { signal } : { timeoutMs: FAREWELL_MS });
   }
 
   #leased({ messages: [message], leaseId, leaseExpireTime }: PullInboxResponse): LeasedDelivery | undefined {
@@ -156,7 +163,7 @@ export class InboxReader {
     });
   }
 
-  /** A pull that was cut off may have leased all the same: its repeat takes that lease up, and nothing stays hidden. */
+  /** A pull that was cut off may have leased all the same: its repeat takes that lease up, so that nothing stays hidden. */
   async #giveBackUnseen(requestId: string): Promise<void> {
     const answer = await this.#pull(requestId, 0).catch(() => undefined);
     await (answer && this.#leased(answer))?.giveBack();
@@ -170,4 +177,10 @@ export class InboxReader {
 /** Nobody listens: an outage is told once, if it is more than a broken connection, and all else as it comes. */
 function warn(error: Error, { during, retryInMs, failures }: Trouble): void {
   if (during === "handler" || retryInMs === undefined || failures === 2) process.emitWarning(error);
+}
+
+/** Throws a RangeError; absent is fine. */
+export function requireWhole(name: string, value: number | undefined, min: number, max: number): void {
+  if (value === undefined || (Number.isInteger(value) && value >= min && value <= max)) return;
+  throw new RangeError(`${name} must be a whole number from ${min} to ${max}, not ${value}`);
 }

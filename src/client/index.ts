@@ -15,11 +15,13 @@ export {
   type SendResponse,
 } from "#gen/agentbus/v1/message_bus_pb.js";
 export { DeliveryState, type Message } from "#gen/agentbus/v1/message_pb.js";
+export { SettingError } from "../config.ts";
 export {
   BusClient,
   type BusClientOptions,
   type OutgoingBroadcast,
   type OutgoingMessage,
+  type QueuedMessage,
   type Reply,
   type SendOptions,
   type Sent,

@@ -46,6 +46,7 @@ export class LeasedDelivery {
   readonly #leaseId: string;
   readonly #loss = new AbortController();
   readonly #ended = new AbortController();
+  #acked = false;
   /** When the lease runs out, on the clock of performance.now(). */
   #until: number;
 
@@ -62,36 +63,30 @@ export class LeasedDelivery {
     void this.#renew(Math.max(0, leftMs - wholeMs + wholeMs / RENEWALS_A_LEASE));
   }
 
-  /** Acked, given back, or left to run out. */
-  get ended(): boolean {
-    return this.#ended.signal.aborted;
-  }
-
   /**
-   * Done: it never comes again. Tries until it is answered, as long as the client is not stopped. Throws a
-   * LeaseLostError if another worker had taken it over, or a BusRefusal.
+   * Done: it never comes again, also where its lease ran out and nobody took it over. Tries until it is answered, or until
+   * it is stopped. Throws a LeaseLostError if another worker has it, or a BusRefusal.
    */
   async ack(): Promise<void> {
     const { rpc, agent, stop, onTrouble } = this.#leasing;
     const { message } = this;
-    const messageIds = [message.id];
-    for (let failures = 0; !this.ended; failures++) {
+    for (let failures = 1; !this.#acked; failures++) {
       try {
-        const { ackedCount } = await rpc.ack({ agent, messageIds, leaseId: this.#leaseId });
+        const { ackedCount } = await rpc.ack({ agent, messageIds: [message.id], leaseId: this.#leaseId });
         this.#end();
-        if (ackedCount === 0)
-          throw new LeaseLostError(message.id, "another worker took it over, or it is a dead letter");
+        if (ackedCount === 0) break;
+        this.#acked = true;
       } catch (error) {
-        if (this.ended) throw error;
         if (stop.aborted || !passes(error)) {
           this.#end();
           throw error;
         }
-        const retryInMs = fullJitterMs(failures, MAX_PAUSE_MS);
-        onTrouble(error, { during: "ack", message, retryInMs, failures: failures + 1 });
+        const retryInMs = fullJitterMs(failures - 1, MAX_PAUSE_MS);
+        onTrouble(error, { during: "ack", message, retryInMs, failures });
         await delay(retryInMs, undefined, { signal: stop }).catch(() => {});
       }
     }
+    if (!this.#acked) throw new LeaseLostError(message.id, "another worker took it over, or it is a dead letter");
   }
 
   /** Not done: it comes again after so many seconds, with one more attempt counted. */
@@ -106,12 +101,13 @@ export class LeasedDelivery {
 
   /** The lease that is left alone runs out by itself, so that a failure here delays the message and no more. */
   async #modify(leaseSeconds: number): Promise<void> {
-    if (this.ended) return;
+    if (this.#ended.signal.aborted) return;
     this.#end();
     const { rpc, agent } = this.#leasing;
     await rpc.modifyLease({ agent, leaseId: this.#leaseId, leaseSeconds }).catch(() => {});
   }
 
+  /** Acked, given back, or left to run out: it is prolonged no more. */
   #end(): void {
     this.#ended.abort();
   }

@@ -35,13 +35,14 @@ export class DraftReplayer {
   }
 
   async #untilSent(sender: string): Promise<void> {
-    for (let failures = 0; !this.#stop.aborted; failures++) {
+    for (let failures = 0, toldMs = 0; ; failures++) {
+      const pauseMs = toldMs + fullJitterMs(failures, MAX_PAUSE_MS);
+      await delay(pauseMs, undefined, { ref: false, signal: this.#stop }).catch(() => {});
+      if (this.#stop.aborted) return;
       const replayed = await this.#replay(sender);
       if (replayed === undefined || replayed.waiting === 0) return;
       if (replayed.sent > 0) failures = 0;
-      const toldMs = replayed.stopped?.retryAfterMs ?? 0;
-      const pauseMs = toldMs + fullJitterMs(failures, MAX_PAUSE_MS);
-      await delay(pauseMs, undefined, { ref: false, signal: this.#stop }).catch(() => {});
+      toldMs = replayed.stopped?.retryAfterMs ?? 0;
     }
   }
 }

@@ -1,10 +1,12 @@
 /** Hands the mail of one inbox to a function, several messages at once if asked. It must not know how mail is leased. */
 import type { Message } from "#gen/agentbus/v1/message_pb.js";
-import type { InboxOptions, InboxReader } from "./inbox-reader.ts";
+import { type InboxOptions, type InboxReader, requireWhole } from "./inbox-reader.ts";
 import type { LeasedDelivery } from "./leased-delivery.ts";
 
+const MAX_CONCURRENCY = 1000;
+
 export interface WorkOptions extends InboxOptions {
-  /** How many messages are worked on at once; 1. */
+  /** How many messages are worked on at once, 1-1,000: 1. */
   readonly concurrency?: number | undefined;
 }
 
@@ -31,6 +33,7 @@ export async function workOn(
   handler: Handler,
   { concurrency = 1 }: WorkOptions,
 ): Promise<WorkSummary> {
+  requireWhole("concurrency", concurrency, 1, MAX_CONCURRENCY);
   const summary = { done: 0, failed: 0, lost: 0 };
   const running = new Set<Promise<void>>();
   const failures: unknown[] = [];

@@ -2,7 +2,8 @@
  * One MCP server: all tools for one agent, in whatever version of the protocol its host speaks. It must not know how
  * the host is connected, nor what a tool does.
  */
-import { McpServer } from "@modelcontextprotocol/server";
+import { McpServer, TRACEPARENT_META_KEY } from "@modelcontextprotocol/server";
+import { isTraceparent } from "../message.ts";
 import { failureResult } from "./failure.ts";
 import { fleetTools } from "./fleet.ts";
 import { readingTools } from "./reading.ts";
@@ -34,7 +35,8 @@ export function busServer({ desk, version, report }: BusServerParts): McpServer 
     const config = { description, inputSchema: input, annotations: hints };
     server.registerTool(name, config, async (given, { mcpReq }) => {
       try {
-        return resultOf(await run(desk, given, mcpReq.signal));
+        const traceparent = traceparentIn(mcpReq._meta?.[TRACEPARENT_META_KEY]);
+        return resultOf(await run(desk, given, { gone: mcpReq.signal, traceparent }));
       } catch (error) {
         // Nobody reads the answer to what was called off.
         return failureResult(error, mcpReq.signal.aborted ? () => undefined : report);
@@ -42,4 +44,9 @@ export function busServer({ desk, version, report }: BusServerParts): McpServer 
     });
   }
   return server;
+}
+
+/** What is none is passed over, as a header is: a host's trace must not keep its mail from being sent. */
+function traceparentIn(given: unknown): string | undefined {
+  return typeof given === "string" && isTraceparent(given) ? given : undefined;
 }

@@ -39,5 +39,8 @@ export function knownFailure(error: unknown): Failure | undefined {
     const message = `UNREACHABLE: ${error.message}; try again later, or tell your user that the bus is away`;
     return { reason: "UNREACHABLE", message };
   }
-  return error instanceof BusRefusal ? error : undefined;
+  if (!(error instanceof BusRefusal)) return undefined;
+  const { reason, message, retryAfterMs } = error;
+  // A defect of the bus has no reason but that.
+  return { reason: reason || "INTERNAL", message, retryAfterMs };
 }

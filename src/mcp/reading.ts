@@ -3,6 +3,7 @@
  * know how mail looks.
  */
 import { z } from "zod";
+import { MAX_MAX_BODY_BYTES, MAX_WAIT_SECONDS } from "../message.ts";
 import { ToolFailure } from "./failure.ts";
 import { cutOf, mailData, mailText, partOf, UNTRUSTED } from "./mail.ts";
 import { type Answer, type Desk, tool } from "./tool.ts";
@@ -13,10 +14,6 @@ const MIN_BYTES = 1000;
 const MAX_BYTES = 100_000;
 /** Each message costs some 100 tokens besides its text. */
 const MAX_MESSAGES = 20;
-/** The bus lets none wait longer. Below the 60 seconds after which hosts give up by default. */
-const MAX_WAIT_SECONDS = 50;
-/** Of a body, in bytes: the largest that a bus may be set to. */
-const MAX_OFFSET = 2_097_152;
 /** For all else than the waiting itself. */
 const ANSWER_MS = 15_000;
 
@@ -25,6 +22,7 @@ const checkInbox = tool({
   description:
     "Show your unread mail, oldest first. Marks nothing as read: ack_messages (or reply) what you have dealt with, or it comes again. With message_id, show that one message instead, read or not, received or sent by you.",
   input: z.strictObject({
+    // Hosts give up on a tool after 60 seconds by default.
     wait_seconds: z
       .int()
       .min(0)
@@ -38,10 +36,15 @@ const checkInbox = tool({
       .default(DEFAULT_BYTES)
       .describe("Budget for subjects and bodies. What is cut says so, and how to get the rest."),
     message_id: z.string().optional(),
-    offset: z.int().min(0).max(MAX_OFFSET).default(0).describe("With message_id: begin at this byte of the body."),
+    offset: z
+      .int()
+      .min(0)
+      .max(MAX_MAX_BODY_BYTES)
+      .default(0)
+      .describe("With message_id: begin at this byte of the body."),
   }),
   hints: { readOnlyHint: true },
-  run: (desk, input, gone) =>
+  run: (desk, input, { gone }) =>
     input.message_id === undefined ? unread(desk, input, gone) : one(desk, input.message_id, input),
 });
 

@@ -4,6 +4,7 @@
 import type { CallToolResult, ToolAnnotations } from "@modelcontextprotocol/server";
 import type { z } from "zod";
 import type { BusClient } from "../client/bus-client.ts";
+import { foldName } from "../message.ts";
 
 /** On whose behalf, and with which bus, tools are called. */
 export interface Desk {
@@ -15,7 +16,15 @@ export interface Desk {
 
 export function openDesk(agent: string, bus: BusClient): Desk {
   // As the bus writes names: what it says of senders is compared with this one.
-  return { agent: agent.toLowerCase(), bus, shown: new ShownMail() };
+  return { agent: foldName(agent), bus, shown: new ShownMail() };
+}
+
+/** One call of a tool, apart from its input. */
+export interface Call {
+  /** Aborts when the host does not want the answer any more. */
+  readonly gone: AbortSignal;
+  /** The trace that the call belongs to (W3C Trace Context); a message that it sends carries it on. */
+  readonly traceparent: string | undefined;
 }
 
 /** What a reply must know of the message that it answers. */
@@ -59,8 +68,8 @@ export interface Tool<Input extends z.ZodObject = z.ZodObject> {
   readonly description: string;
   readonly input: Input;
   readonly hints: ToolAnnotations;
-  /** Throws what the bus or the client threw. `gone`: the host does not want the answer any more. */
-  readonly run: (desk: Desk, input: z.output<Input>, gone: AbortSignal) => Promise<Answer>;
+  /** Throws what the bus or the client threw. */
+  readonly run: (desk: Desk, input: z.output<Input>, call: Call) => Promise<Answer>;
 }
 
 /** Keeps the type of the input between its schema and `run`. */

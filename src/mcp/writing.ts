@@ -4,10 +4,10 @@
  */
 import { z } from "zod";
 import type { Sent } from "../client/bus-client.ts";
+import { MAX_TTL_SECONDS } from "../message.ts";
 import { knownFailure, ToolFailure } from "./failure.ts";
-import { type Answer, type Answerable, type Desk, present, tool } from "./tool.ts";
+import { type Answer, type Answerable, type Desk, tool } from "./tool.ts";
 
-const MAX_TTL_SECONDS = 31_536_000;
 /** A thousand is what the bus takes; nobody was shown as many. */
 const MAX_ACKS = 100;
 const KEPT =
@@ -31,8 +31,8 @@ const sendMessage = tool({
     ttl_seconds: ttlSeconds,
   }),
   hints: WRITES,
-  run: async ({ bus }, { to, subject, body, ttl_seconds }) =>
-    sentAnswer(`to ${to}`, await bus.send({ to, subject, body, ...present({ ttlSeconds: ttl_seconds }) })),
+  run: async ({ bus }, { to, subject, body, ttl_seconds }, { traceparent }) =>
+    sentAnswer(`to ${to}`, await bus.send({ to, subject, body, ttlSeconds: ttl_seconds, traceparent })),
 });
 
 const reply = tool({
@@ -45,9 +45,9 @@ const reply = tool({
     ack: z.boolean().default(true).describe("false: leave the message unread."),
   }),
   hints: WRITES,
-  async run(desk, { message_id, body, subject, ack }) {
+  async run(desk, { message_id, body, subject, ack }, { traceparent }) {
     const message = desk.shown.find(message_id) ?? (await answerable(desk, message_id));
-    const sent = await desk.bus.reply(message, { body, ...present({ subject }) });
+    const sent = await desk.bus.reply(message, { body, subject, traceparent });
     const { text, data } = sentAnswer(`to ${message.sender}`, sent);
     const acked = ack ? await ackAnswered(desk, message_id, sent) : "It stays unread.";
     return {
@@ -62,8 +62,8 @@ const broadcast = tool({
   description: "Send a message to every registered agent but you. Each of them spends time on it: use it rarely.",
   input: z.strictObject({ subject, body, ttl_seconds: ttlSeconds }),
   hints: WRITES,
-  run: async ({ bus }, { subject, body, ttl_seconds }) =>
-    sentAnswer("to all agents", await bus.broadcast({ subject, body, ...present({ ttlSeconds: ttl_seconds }) })),
+  run: async ({ bus }, { subject, body, ttl_seconds }, { traceparent }) =>
+    sentAnswer("to all agents", await bus.broadcast({ subject, body, ttlSeconds: ttl_seconds, traceparent })),
 });
 
 const ackMessages = tool({

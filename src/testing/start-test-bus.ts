@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { mcpDoor } from "../cli/mcp-door.ts";
 import { BusClient } from "../client/bus-client.ts";
 import { readSettings, type SettingName } from "../config.ts";
+import { unfitNode } from "../node-version.ts";
 import { createLog } from "../server/log.ts";
 import { startServer } from "../server/start-server.ts";
 
@@ -30,6 +31,8 @@ export interface TestBus {
  * it is, for a test that stops a bus and starts it again. Throws an Error that says which flag can't be used.
  */
 export async function startTestBus(flags: TestBusFlags = {}): Promise<TestBus> {
+  const unfit = unfitNode();
+  if (unfit !== undefined) throw new Error(unfit);
   const folder = flags.store === undefined ? await mkdtemp(join(tmpdir(), "agentbus-test-")) : undefined;
   const clear = async () => folder && rm(folder, { recursive: true, force: true });
   try {

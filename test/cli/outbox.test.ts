@@ -1,7 +1,7 @@
 /** `agentbus outbox`, and what the other commands do with drafts: keep them, say so, and send them when the bus is back. */
 import { existsSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import type { Draft } from "#dist/client/outbox/draft.js";
+import type { DraftHead } from "#dist/client/outbox/draft.js";
 import { Drafts } from "#dist/client/outbox/drafts.js";
 import { type Flags, startBus, type TestBus, temporaryFolder } from "../start-bus.ts";
 import { type CliOptions, cli, DEAD_URL, documentOf, type Ended, preload, startCli, until } from "./run-cli.ts";
@@ -13,7 +13,7 @@ interface Joe {
   (words: readonly string[], options?: CliOptions): Promise<Ended>;
   /** With an address where nobody listens. */
   away(words: readonly string[], options?: CliOptions): Promise<Ended>;
-  drafts(): Draft[];
+  drafts(): DraftHead[];
 }
 
 /** An agent with an outbox of its own; its bus is known by two addresses, of which the first is never there. */
@@ -146,6 +146,8 @@ describe("agentbus outbox flush", () => {
     const bus = await startBus();
     const joe = joeWith(bus);
     expect(await joe(["outbox", "flush"])).toEqual({ code: 0, stdout: "waiting: 0\n", stderr: "" });
+    const nobody = await joe(["outbox", "flush"], { env: { AGENTBUS_AGENT: "" } });
+    expect(nobody).toMatchObject({ code: 2, stderr: "say who you are: --as NAME or AGENTBUS_AGENT\n" });
     for (const subject of ["one", "two"]) await joe.away([...send(subject), "--url", DEAD_URL]);
     expect(await joe(["outbox", "flush"])).toMatchObject({ code: 0, stdout: "waiting: 0\n" });
     expect(await joe(["outbox"])).toMatchObject({

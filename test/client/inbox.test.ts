@@ -90,6 +90,17 @@ describe("a loop over an inbox", () => {
     expect(await receiptOf(bus, id)).toMatchObject({ state: DELIVERIES.READ, deliveryAttempt: 1 });
   });
 
+  test("that was left can acknowledge its message later, as long as nobody has taken it over", async () => {
+    const { bus, joe } = await jacksMail("one");
+    const left = await first(joe);
+    await left.ack();
+    expect(await stateOf(bus, left.id)).toBe(DELIVERIES.READ);
+    await joe.send({ to: "jack", body: "two" });
+    const taken = await first(joe);
+    await first(joe, (again) => again.ack());
+    await expect(taken.ack()).rejects.toBeInstanceOf(LeaseLostError);
+  });
+
   test("keeps its message for as long as the body takes, however short the lease", async () => {
     const { bus, joe } = await jacksMail("slow");
     for await (const message of joe.inbox("jack", { leaseSeconds: 1, once: true })) {
@@ -137,6 +148,15 @@ describe("a loop over an inbox", () => {
     const bus = await startBus({ token: "right" });
     const loop = clientFor(bus, { token: "wrong" }).inbox("jack");
     await expect(loop.next()).rejects.toMatchObject({ name: "BusRefusal", reason: "TOKEN_INVALID" });
+  });
+
+  test("refuses options that would never hand out anything", async () => {
+    const { joe } = await jacksMail();
+    expect(() => joe.inbox("jack", { leaseSeconds: 0 })).toThrow(
+      "leaseSeconds must be a whole number from 1 to 43200, not 0",
+    );
+    expect(() => joe.inbox("jack", { waitSeconds: 51 })).toThrow("waitSeconds");
+    await expect(joe.work("jack", () => {}, { concurrency: 0 })).rejects.toThrow("concurrency");
   });
 
   test("tells a bounce from other mail", async () => {

@@ -47,7 +47,8 @@ describe("work on an inbox", () => {
         if (attempts.length < 3) throw new Error("not yet");
         stop.abort();
       },
-      { signal: stop.signal, onError: (error, trouble) => troubles.push([error.message, trouble]) },
+      // With a second hand free, a pull waits while the message has not failed yet.
+      { concurrency: 2, signal: stop.signal, onError: (error, trouble) => troubles.push([error.message, trouble]) },
     );
     expect(attempts.map(([attempt]) => attempt)).toEqual([1, 2, 3]);
     const [first = 0, second = 0, third = 0] = attempts.map(([, at]) => at);

@@ -12,8 +12,7 @@ const blocksIn = (text: string) => [...text.matchAll(/```sh\n([\s\S]*?)```/g)].m
 /** Where a stranger's package lies, and without what only makes a run quiet or repeatable. */
 const plain = (command: string) =>
   command
-    .replace(/\$\{AGENTBUS:-([^}]+)\}/g, "$1")
-    .replaceAll("$AGENTBUS", "node_modules/agentbus")
+    .replace(/\$\{AGENTBUS:-(\S+)\}|\$AGENTBUS/g, "node_modules/agentbus")
     .replace(/ (--quiet|--batch-mode|--locked|-Dagentbus=\S+|--template \S+)/g, "");
 
 const commandsOf = (block: string) =>

@@ -12,6 +12,21 @@ export function toolCall(name: string, input: object = {}) {
   return { jsonrpc: "2.0", id: 2, method: "tools/call", params: { name, arguments: input } };
 }
 
+/** One call of a tool, as a host of 2026-07-28 posts it: what a 2025 host settles once stands in each request. */
+export function postAsNew(
+  call: Caller,
+  { params, ...message }: ReturnType<typeof toolCall>,
+  { meta = {}, headers = {} }: { readonly meta?: object; readonly headers?: Record<string, string> } = {},
+): Promise<Reply> {
+  const envelope = {
+    "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+    "io.modelcontextprotocol/clientInfo": { name: "a-test", version: "1" },
+    "io.modelcontextprotocol/clientCapabilities": {},
+  };
+  const named = { "mcp-protocol-version": "2026-07-28", "mcp-method": message.method, "mcp-name": params.name };
+  return post(call, { ...message, params: { ...params, _meta: { ...envelope, ...meta } } }, { ...named, ...headers });
+}
+
 /** One JSON-RPC message, as a 2025 host posts it. */
 export function post(call: Caller, message: unknown, headers: Record<string, string> = {}): Promise<Reply> {
   return call({ path: "/mcp", headers: { ...JSON_BOTH, ...headers }, body: JSON.stringify(message) });

@@ -7,7 +7,7 @@ import { tokenOf } from "../wire/bus-tokens.ts";
 import { type Caller, overHttp1, overHttp2, type Reply } from "../wire/http-calls.ts";
 import { makeCertificate } from "../wire/tls-material.ts";
 import { overHttp, overHttp2025 } from "./hosts.ts";
-import { answerIn, initialize, JSON_BOTH, post, toolCall } from "./http-calls.ts";
+import { answerIn, initialize, JSON_BOTH, post, postAsNew, toolCall } from "./http-calls.ts";
 
 const AS_JACK = { "x-bus-agent": "jack" };
 
@@ -172,6 +172,29 @@ describe("/mcp", () => {
       );
     }
   });
+});
+
+test("a host's trace goes on with what it sends; what is no trace is passed over", async () => {
+  const bus = await startBus();
+  const call = overHttp1(bus.port);
+  const trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+  const message = toolCall("send_message", { to: "joe", subject: "", body: "b" });
+  const { params, ...rest } = message;
+  for (const traceparent of [trace, "00-none", 7]) {
+    await post(call, { ...rest, params: { ...params, _meta: { traceparent } } }, AS_JACK);
+    await postAsNew(call, message, { meta: { traceparent }, headers: AS_JACK });
+  }
+  const { messages } = await bus.ok("PullInbox", { agent: "joe" });
+  const without = Array(4).fill(undefined);
+  expect(messages.map(({ traceparent }: any) => traceparent)).toEqual([trace, trace, ...without]);
+  const reply = toolCall("reply", { message_id: messages[0].id, body: "b" });
+  await postAsNew(call, reply, { meta: { traceparent: trace }, headers: { "x-bus-agent": "joe" } });
+  await postAsNew(call, toolCall("broadcast", { subject: "", body: "b" }), {
+    meta: { traceparent: trace },
+    headers: { "x-bus-agent": "joe" },
+  });
+  const answers = await bus.ok("PullInbox", { agent: "jack" });
+  expect(answers.messages.map(({ traceparent }: any) => traceparent)).toEqual([trace, trace]);
 });
 
 describe("a tool that the bus refuses", () => {

@@ -8,7 +8,7 @@ import { type BusProcess, spawnBus, startBus } from "../start-bus.ts";
 import { type Caller, overHttp1, overHttp2 } from "../wire/http-calls.ts";
 import { openDescriptors, residentMemory } from "../wire/process-figures.ts";
 import { type HostKind, hosts, onStdio, overHttp, overHttp2025 } from "./hosts.ts";
-import { answerIn, initialize, post, toolCall } from "./http-calls.ts";
+import { answerIn, initialize, post, postAsNew, toolCall } from "./http-calls.ts";
 
 /** An agent's first pull registers it: then its wait has begun. */
 async function pulled(bus: BusProcess, agent: string): Promise<boolean> {
@@ -108,15 +108,7 @@ async function askAsOld(call: Caller): Promise<void> {
 }
 
 async function askAsNew(call: Caller): Promise<void> {
-  const headers = { "x-bus-agent": "jack", "mcp-protocol-version": "2026-07-28" };
-  const { params, ...message } = toolCall("check_inbox");
-  const meta = {
-    "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-    "io.modelcontextprotocol/clientInfo": { name: "a-test", version: "1" },
-    "io.modelcontextprotocol/clientCapabilities": {},
-  };
-  const named = { ...headers, "mcp-method": message.method, "mcp-name": params.name };
-  const reply = await post(call, { ...message, params: { ...params, _meta: meta } }, named);
+  const reply = await postAsNew(call, toolCall("check_inbox"), { headers: { "x-bus-agent": "jack" } });
   expect(answerIn(reply).result.structuredContent.messages).toEqual([]);
 }
 

@@ -84,7 +84,9 @@ describe("agentbus mcp", () => {
 });
 
 describe("a host whose bus is away", () => {
-  test("is told so by every tool that reads, and lists its tools all the same", { timeout: 60_000 }, async () => {
+  test("is told so by every tool that can't be kept for later, and lists its tools all the same", {
+    timeout: 60_000,
+  }, async () => {
     const host = await onStdio({ url: DEAD_URL }, { agent: "jack" });
     expect(await host.listTools()).toHaveLength(7);
     const results = await Promise.all([
@@ -93,6 +95,9 @@ describe("a host whose bus is away", () => {
       host.call("ack_messages", { message_ids: ["an-id"] }),
       host.call("list_agents"),
       host.call("get_receipt", { message_id: "an-id" }),
+      // Its outbox is off, and nobody knows yet whom this one answers.
+      host.call("send_message", { to: "joe", subject: "", body: "b" }),
+      host.call("reply", { message_id: "an-id", body: "b" }),
     ]);
     for (const { isError, text, data } of results) {
       expect({ isError, reason: data.reason }).toEqual({ isError: true, reason: "UNREACHABLE" });
@@ -124,5 +129,15 @@ describe("reply", () => {
     const refused = await host.call("reply", { message_id: own.data.id, body: "b" });
     expect(refused).toMatchObject({ isError: true, data: { reason: "INVALID_FIELD" } });
     expect(refused.text).toMatch(/is your own message; use send_message/);
+
+    const removed = newName("removed");
+    await bus().ok("RegisterAgent", { agent: removed });
+    await host.call("send_message", { to: removed, subject: "S", body: "b" });
+    await bus().ok("RemoveAgent", { agent: removed, force: true });
+    const [bounce] = (await host.call("check_inbox", { wait_seconds: 10 })).data.messages;
+    expect(bounce).toMatchObject({ from: "bus", subject: "Undelivered: S" });
+    const toBus = await host.call("reply", { message_id: bounce.id, body: "b" });
+    expect(toBus).toMatchObject({ isError: true, data: { reason: "INVALID_FIELD" } });
+    expect(await unread(bus(), jack)).toEqual([bounce.id]);
   });
 });

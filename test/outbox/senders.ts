@@ -48,7 +48,7 @@ export function newOutbox(file = `${fastFolder()}/outbox.db`): Outbox {
     now: Date.now(),
     list: () => {
       drafts.expire(outbox.now);
-      return drafts.list();
+      return drafts.list().map(({ id }) => drafts.get(id) as Draft);
     },
     sender: (live, urls = URLS) => {
       const sender = new OutboxSender({ file, urls, live, now: () => outbox.now });

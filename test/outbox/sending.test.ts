@@ -1,12 +1,15 @@
 /** A Send while the bus is away, and while drafts wait: what is kept, what is refused, and in which order it arrives. */
+import { execFile } from "node:child_process";
+import { promisify } from "node:util";
 import { Code } from "@connectrpc/connect";
 import { describe, expect, test } from "vitest";
+import type { Draft } from "#dist/client/outbox/draft.js";
 import { Drafts } from "#dist/client/outbox/drafts.js";
 import type { LiveSend } from "#dist/client/outbox/live-send.js";
 import { NotKeptError } from "#dist/client/outbox/outbox-errors.js";
 import { OutboxSender } from "#dist/client/outbox/outbox-sender.js";
 import { UnreachableError } from "#dist/client/unreachable-error.js";
-import { startBus } from "../start-bus.ts";
+import { startBus, temporaryFolder } from "../start-bus.ts";
 import { away, failure, keep, letter, newOutbox, over, subjects, UNAVAILABLE, URLS } from "./senders.ts";
 
 /** Does what another does, and then says that nobody answered. */
@@ -20,6 +23,25 @@ function answerLost(live: LiveSend): LiveSend {
 function failing(error: Error): LiveSend {
   return () => Promise.reject(error);
 }
+
+/** Sends "second" while "first", which found no bus, is being kept; prints what was tried. */
+const MADE_MEANWHILE = `
+  import { ConnectError, Code } from "@connectrpc/connect";
+  import { OutboxSender } from "#dist/client/outbox/outbox-sender.js";
+  const tried = [];
+  const live = async ({ subject }) => {
+    tried.push(subject);
+    if (tried.length === 1) throw new ConnectError("BUSY: try again", Code.Unavailable);
+    return {};
+  };
+  const sender = new OutboxSender({ file: process.env.FILE, urls: ["http://bus"], live });
+  const send = (subject) => sender.send({ sender: "joe", recipient: "jack", subject, body: "" });
+  const first = send("first");
+  // By then it is refused; to load the driver takes longer.
+  for (let turn = 0; turn < 10; turn++) await undefined;
+  await Promise.all([first, send("second")]);
+  await sender.replay("joe");
+  process.stdout.write(JSON.stringify(tried));`;
 
 describe("a Send while the bus is away", () => {
   test("is kept, and answered with the request_id that it will have and how many wait", async () => {
@@ -190,6 +212,15 @@ describe("while drafts of an agent wait", () => {
     expect(calls).toBe(40);
   });
 
+  test("a Send that is made while an earlier one is being kept does not overtake it", async () => {
+    // In a process of its own: there the first draft has to wait until the driver is loaded.
+    const { stdout } = await promisify(execFile)(process.execPath, ["--input-type=module", "--eval", MADE_MEANWHILE], {
+      cwd: new URL("../..", import.meta.url),
+      env: { FILE: `${temporaryFolder()}/outbox.db` },
+    });
+    expect(JSON.parse(stdout)).toEqual(["first", "first", "second"]);
+  });
+
   test("another agent's Send, and one to another bus, go live", async () => {
     const [bus, outbox] = [await startBus(), newOutbox()];
     await keep(outbox, letter());
@@ -216,8 +247,8 @@ describe("while drafts of an agent wait", () => {
     const sender = outbox.sender(async (sent) => {
       const response = await live(sent);
       // The other process sends what comes behind, before this one looks for it.
-      for (const { id, ...draft } of other.list().slice(1)) {
-        await live(draft);
+      for (const { id } of other.list().slice(1)) {
+        await live(other.get(id) as Draft);
         other.sent(id);
       }
       return response;

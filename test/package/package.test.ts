@@ -14,9 +14,9 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vit
 const execute = promisify(execFile);
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const CONSUMER = fileURLToPath(new URL("./consumer/", import.meta.url));
-/** All that a package may hold: what runs, its types, the contract, and what npm shows. */
+/** All that a package may hold: what runs, its types, the contract, what makes clients of it, and what npm shows. */
 const ALLOWED =
-  /^(dist\/.+\.(js|d\.ts|sql)|gen\/.+\.(js|d\.ts|json)|proto\/.+\.proto|examples\/clients\/[^/]+\/buf\.gen\.yaml|package\.json|README\.md|LICENSE|CHANGELOG\.md)$/;
+  /^(dist\/.+\.(js|d\.ts|sql)|gen\/.+\.(js|d\.ts|json)|(proto|third_party)\/.+\.proto|examples\/clients\/[^/]+\/(buf\.gen\.yaml|pom\.xml|build\.rs|Cargo\.toml)|package\.json|README\.md|LICENSE|CHANGELOG\.md)$/;
 const MAX_PACKED_BYTES = 400_000;
 
 interface Packed {
@@ -31,14 +31,17 @@ const project = join(folder, "project");
 const temporary = join(folder, "tmp");
 let packed: Packed;
 
-/** As a stranger's shell would: nothing of this repository on the path but node and npm, no setting in the environment. */
+/** As a stranger's shell would: nothing of this repository on the path, no setting of the bus nor of the npm that runs this. */
 function run(command: string, ...words: string[]): Promise<{ stdout: string; stderr: string }> {
   return execute(command, words, { cwd: project, env: environment(), maxBuffer: 1e8 });
 }
 
 function environment(): NodeJS.ProcessEnv {
+  const own = Object.entries(process.env).filter(
+    ([name]) => !/^(AGENTBUS|VITEST|NODE_(?!EXTRA_CA)|npm_(?!config_registry))/.test(name),
+  );
   const path = (process.env["PATH"] ?? "").split(delimiter).filter((part) => !part.includes("node_modules"));
-  return { PATH: path.join(delimiter), HOME: process.env["HOME"], TMPDIR: temporary };
+  return { ...Object.fromEntries(own), PATH: path.join(delimiter), TMPDIR: temporary };
 }
 
 beforeAll(async () => {

@@ -16,6 +16,7 @@ export interface Sabotage {
 
 const OPEN = "store/sqlite/open-database.js";
 const WRITER = "store/sqlite/writer-thread.js";
+const REPLAY = "client/outbox/replay.js";
 const LEASING = "store/sqlite/leasing.js";
 
 const NORMAL = { file: OPEN, from: "!== FULL)", to: '!== FULL && !db.pragma("synchronous = normal"))' };
@@ -221,5 +222,124 @@ export const SABOTAGES: readonly Sabotage[] = [
     from: "if (found > all.length)",
     to: "if (false)",
     test: "store/sqlite-file",
+  },
+  {
+    name: "a call repeated that may do more a second time",
+    file: "client/repeatable.js",
+    from: "method.idempotency !== MethodOptions_IdempotencyLevel.IDEMPOTENCY_UNKNOWN",
+    to: "true",
+    test: "client/retries",
+  },
+  {
+    name: "an ack for a loop's body that was left",
+    file: "client/inbox.js",
+    from: "let done = false",
+    to: "let done = true",
+    test: "client/inbox",
+  },
+  {
+    name: "a lease that nobody prolongs",
+    file: "client/leased-delivery.js",
+    from: "void this.#renew(",
+    to: "void (",
+    test: "client/inbox",
+  },
+  {
+    name: "more leased than is worked on",
+    file: "client/work.js",
+    from: "running.size >= concurrency",
+    to: "running.size > concurrency",
+    test: "client/work",
+  },
+  {
+    name: "a bad message that fails those beside it",
+    file: "client/gather-sends.js",
+    from: "batch.length === 1 || !faulty",
+    to: "true",
+    test: "client/gathering",
+  },
+  {
+    name: "a Send that overtakes what waits in the outbox",
+    file: "client/gather-sends.js",
+    from: "if (!isOutage(last))",
+    to: "if (true)",
+    test: "client/outbox",
+  },
+  {
+    name: "a new request_id at each replay",
+    file: REPLAY,
+    from: "return { sender, recipient, subject, body, requestId,",
+    to: "return { sender, recipient, subject, body, requestId: requestId + Math.random(),",
+    test: "reliability/outbox",
+  },
+  {
+    name: "a draft removed before its answer",
+    file: REPLAY,
+    from: "const outcome = await attempt(",
+    to: "drafts.sent(draft.id); const outcome = await attempt(",
+    test: "reliability/outbox",
+  },
+  {
+    name: "a draft kept after it was answered for",
+    file: "client/outbox/shared-file.js",
+    from: "return this.read((db) => db.transaction(() => work(db)).immediate());",
+    to: 'return this.read((db) => { if (!db.inTransaction) { db.exec("begin immediate"); setTimeout(() => db.exec("commit"), 3); } return work(db); });',
+    test: "reliability/outbox",
+  },
+  {
+    name: "a Send that overtakes drafts",
+    file: "client/outbox/drafts.js",
+    from: "return found !== undefined;",
+    to: "return false;",
+    test: "outbox/sending",
+  },
+  {
+    name: "a RATE_LIMITED Send that is kept",
+    file: "client/outbox/outbox-sender.js",
+    from: 'if (verdict.kind !== "wait" || !verdict.isAway)',
+    to: 'if (verdict.kind !== "wait")',
+    test: "outbox/sending",
+  },
+  {
+    name: "a ttl that begins anew at each replay",
+    file: REPLAY,
+    from: "(deadlineAt - now) / 1000",
+    to: "(deadlineAt - draft.keptAt) / 1000",
+    test: "outbox/replay",
+  },
+  {
+    name: "a full inbox that holds up everybody's drafts",
+    file: "client/outbox/drafts.js",
+    from: "and recipient = @recipient`).run({ bus, sender, recipient, retryAt",
+    to: "`).run({ bus, sender, retryAt",
+    test: "outbox/replay",
+  },
+  {
+    name: "drafts that are not synced",
+    file: "client/outbox/open-outbox.js",
+    from: 'db.pragma("synchronous = extra");',
+    to: 'db.pragma("synchronous = normal"); return db;',
+    test: "outbox/file",
+  },
+  {
+    name: "an inbox tool that marks what it shows as read",
+    file: "mcp/reading.js",
+    from: "        maxMessages: MAX_MESSAGES,",
+    to: "        maxMessages: MAX_MESSAGES, markRead: true,",
+    test: "mcp/inbox",
+  },
+  {
+    name: "an MCP host that may name any agent",
+    file: "server/mounted-door.js",
+    from: "        requireName(who, named);",
+    to: "        named.length;",
+    test: "mcp/http-door",
+  },
+  {
+    name: "an MCP tool that outlives its host",
+    file: "mcp/reading.js",
+    from: "signal: gone,",
+    to: "",
+    test: "mcp/lifetime",
   },
 ];

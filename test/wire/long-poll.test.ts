@@ -144,6 +144,16 @@ describe("a pull that waits", () => {
   });
 });
 
+test("a pull that waits is woken at the new end of a lease that is shortened meanwhile", async () => {
+  const bus = await startBus();
+  const { id } = await send(bus, "jack");
+  const { leaseId } = await pull(bus, "jack", { leaseSeconds: 60 });
+  const waiting = pull(bus, "jack", { leaseSeconds: 60 });
+  await sleep(UNDER_WAY_MS);
+  await bus.ok("ModifyLease", { agent: "jack", leaseId, leaseSeconds: 1 });
+  expect((await soon(waiting)).messages).toEqual([expect.objectContaining({ id, deliveryAttempt: 2 })]);
+});
+
 describe("a caller who hung up", () => {
   const leaves: Record<string, (socket: RawSocket) => void> = {
     "closes the connection": (socket) => socket.destroy(),

@@ -257,21 +257,28 @@ describe("what becomes of mail", () => {
 test("a bus under load is scraped all the while, and no count goes down or is lost", async () => {
   const bus = await startBus();
   const STORED = "agentbus_messages_stored_total";
-  const counts: number[] = [];
+  let sent = 0;
   let done = false;
-  const load = Promise.all(
-    Array.from({ length: 8 }, async (_, n) => {
-      for (let i = 0; i < 25; i++) await bus.ok("Send", { from: `joe-${n}`, to: "jack" });
-    }),
-  ).finally(() => {
-    done = true;
+  const load = Array.from({ length: 8 }, async (_, n) => {
+    while (!done) {
+      await bus.ok("Send", { from: `joe-${n}`, to: "jack" });
+      sent++;
+    }
   });
-  while (!done) counts.push(...(await Promise.all([scrape(bus), scrape(bus)])).map((one) => one.value(STORED)));
-  await load;
-  expect(counts.length).toBeGreaterThan(2);
-  for (let i = 2; i < counts.length; i++) expect(counts[i]).toBeGreaterThanOrEqual(counts[i - 2] as number);
+  let before = 0;
+  for (let round = 0; round < 10; round++) {
+    const answered = sent;
+    // Two at once, as two Prometheus servers may come.
+    const counts = (await Promise.all([scrape(bus), scrape(bus)])).map((one) => one.value(STORED));
+    for (const count of counts) expect(count).toBeGreaterThanOrEqual(Math.max(before, answered));
+    before = Math.min(...counts);
+    await sleep(10);
+  }
+  done = true;
+  await Promise.all(load);
+  expect(before).toBeGreaterThan(0);
   const last = await scrape(bus);
-  expect(last.value(STORED)).toBe(200);
-  expect(last.value('agentbus_requests_total{code="ok",rpc="Send"}')).toBe(200);
-  expect(last.value('agentbus_request_duration_seconds_count{rpc="Send"}')).toBe(200);
+  expect(last.value(STORED)).toBe(sent);
+  expect(last.value('agentbus_requests_total{code="ok",rpc="Send"}')).toBe(sent);
+  expect(last.value('agentbus_request_duration_seconds_count{rpc="Send"}')).toBe(sent);
 });

@@ -1,6 +1,13 @@
 /** A draft as it lies in the table, from a letter and to what everybody else sees. It knows no statement. */
 import { foldName, MAX_REQUEST_BYTES, utf8Bytes } from "../../message.ts";
-import { type Draft, type DraftState, MAX_DRAFT_AGE_MS, type NamedLetter, type Owner } from "./draft.ts";
+import {
+  type Draft,
+  type DraftHead,
+  type DraftState,
+  MAX_DRAFT_AGE_MS,
+  type NamedLetter,
+  type Owner,
+} from "./draft.ts";
 import { OutboxError } from "./outbox-errors.ts";
 
 /** Why a draft is kept. */
@@ -62,6 +69,14 @@ export function sameContent(a: NewRow, b: NewRow): boolean {
 }
 
 export function draftOf(row: Row): Draft {
+  return { ...headOf(row), body: row.body };
+}
+
+/** Columns of a draft without its body: a thousand of those may be large. */
+export const HEAD = `id, bus, sender, recipient, request_id, subject, in_reply_to, traceparent, include_sender, kept_at, deadline_at,
+  state, reason, retry_at, may_have_arrived`;
+
+export function headOf(row: Omit<Row, "body" | "expires_at">): DraftHead {
   return {
     id: row.id,
     bus: row.bus,
@@ -69,7 +84,6 @@ export function draftOf(row: Row): Draft {
     recipient: row.recipient,
     requestId: row.request_id,
     subject: row.subject,
-    body: row.body,
     inReplyTo: row.in_reply_to ?? undefined,
     traceparent: row.traceparent ?? undefined,
     includeSender: row.include_sender === 1,

@@ -44,13 +44,12 @@ export interface Owner {
   readonly sender: string;
 }
 
-/** Times are milliseconds since 1970, UTC. */
-export interface Draft extends Owner {
+/** All of a draft but its body. Times are milliseconds since 1970, UTC. */
+export interface DraftHead extends Owner {
   /** Names it on this host; never given twice. Lower is older. */
   readonly id: number;
   readonly recipient: string;
   readonly subject: string;
-  readonly body: string;
   readonly inReplyTo: string | undefined;
   readonly traceparent: string | undefined;
   readonly includeSender: boolean;
@@ -66,6 +65,10 @@ export interface Draft extends Owner {
   readonly retryAt: number | undefined;
   /** A try of it may have arrived, though nothing was answered. */
   readonly mayHaveArrived: boolean;
+}
+
+export interface Draft extends DraftHead {
+  readonly body: string;
 }
 
 /** The name of a bus whose nodes have these addresses, in whatever order they are listed. */

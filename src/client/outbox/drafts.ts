@@ -5,13 +5,24 @@
 import { foldName } from "../../message.ts";
 import {
   type Draft,
+  type DraftHead,
   MAX_DRAFT_AGE_MS,
   MAX_DRAFTS,
   MAX_INTERNAL_ERRORS,
   type NamedLetter,
   type Owner,
 } from "./draft.ts";
-import { assertSendable, draftOf, type Keeping, type NewRow, newRow, type Row, sameContent } from "./draft-row.ts";
+import {
+  assertSendable,
+  draftOf,
+  HEAD,
+  headOf,
+  type Keeping,
+  type NewRow,
+  newRow,
+  type Row,
+  sameContent,
+} from "./draft-row.ts";
 import type { Database } from "./open-outbox.ts";
 import { OutboxError, OutboxFullError, requestIdReused } from "./outbox-errors.ts";
 import { SharedFile } from "./shared-file.ts";
@@ -180,10 +191,10 @@ export class Drafts {
   }
 
   /** Oldest first. Absent sender: everybody's. */
-  list(sender?: string): Draft[] {
+  list(sender?: string): DraftHead[] {
     return this.#file.read((db) => {
-      const rows = db.prepare("select * from drafts where sender = ifnull(?, sender) order by id").all(sender ?? null);
-      return (rows as Row[]).map(draftOf);
+      const rows = db.prepare(`select ${HEAD} from drafts where sender = ifnull(?, sender) order by id`);
+      return (rows.all(sender ?? null) as Row[]).map(headOf);
     });
   }
 

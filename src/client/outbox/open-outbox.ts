@@ -3,6 +3,7 @@
  * knows the schema, not what is done with it.
  */
 import Database from "better-sqlite3";
+import { unfitNode } from "../../node-version.ts";
 
 export type { Database } from "better-sqlite3";
 export const { SqliteError } = Database;
@@ -43,6 +44,8 @@ create index drafts_of_sender on drafts (sender);`;
 
 /** Of a file that is there already, also an empty one. Throws, and changes nothing, if it is not ours. */
 export function openOutbox(file: string): Database.Database {
+  const unfit = unfitNode();
+  if (unfit !== undefined) throw new Error(unfit);
   const db = new Database(file, { fileMustExist: true, timeout: BUSY_TIMEOUT_MS });
   try {
     assertOurs(db);

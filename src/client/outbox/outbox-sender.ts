@@ -45,7 +45,7 @@ export class OutboxSender {
   readonly #bus: string;
   readonly #live: LiveSend;
   readonly #now: () => number;
-  #drafts: Drafts | undefined;
+  #opening: Promise<Drafts> | undefined;
   /** The replay under way of each sender: calls that come meanwhile wait for the same one. */
   readonly #replays = new Map<string, Promise<Replayed>>();
   /** Drafts of Sends that are under way here, by id, and what the bus said to them. */
@@ -88,9 +88,10 @@ export class OutboxSender {
     return drafts && this.#replay(drafts, this.#ownerOf(sender), limits);
   }
 
+  /** Of what is under way here, nothing is lost: it opens the file again. */
   close(): void {
-    this.#drafts?.close();
-    this.#drafts = undefined;
+    this.#opening?.then((drafts) => drafts.close()).catch(() => {});
+    this.#opening = undefined;
   }
 
   /** undefined: a Send to this recipient overtakes nothing. */
@@ -165,20 +166,25 @@ export class OutboxSender {
 
   /** undefined: off, or there is no file yet, and so nothing in it. */
   async #existing(): Promise<Drafts | undefined> {
-    const isThere = this.#drafts !== undefined || (this.#file !== undefined && existsSync(this.#file));
+    const isThere = this.#opening !== undefined || (this.#file !== undefined && existsSync(this.#file));
     return isThere ? this.#opened() : undefined;
   }
 
-  async #opened(): Promise<Drafts> {
-    try {
-      // Only here, so that nobody loads a database who has no drafts.
-      const { Drafts } = await import("./drafts.ts");
-      this.#drafts ??= new Drafts(this.#file as string);
-      return this.#drafts;
-    } catch (cause) {
-      const why = cause instanceof Error ? cause.message : String(cause);
-      throw new OutboxError(`the outbox's database driver can't be loaded: ${why}`, { cause });
-    }
+  /** One promise for all: what was refused first is kept first, and who sends meanwhile looks only then. */
+  #opened(): Promise<Drafts> {
+    this.#opening ??= openDrafts(this.#file as string);
+    return this.#opening;
+  }
+}
+
+/** Only here, so that nobody loads a database who has no drafts. */
+async function openDrafts(file: string): Promise<Drafts> {
+  try {
+    const { Drafts } = await import("./drafts.ts");
+    return new Drafts(file);
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new OutboxError(`the outbox's database driver can't be loaded: ${why}`, { cause });
   }
 }
 

@@ -138,8 +138,8 @@ export class Leasing {
     return { ackedCount, unknown, stale };
   }
 
-  /** Throws STALE_LEASE. */
-  extend(agent: string, leaseId: string, ms: number, now: number): LeaseModified {
+  /** Throws STALE_LEASE. `endsSooner`: than it would have. */
+  extend(agent: string, leaseId: string, ms: number, now: number): LeaseModified & { readonly endsSooner: boolean } {
     const { held, lost } = this.#holdings(agent, leaseId, now);
     if (held.length === 0) {
       throw new BusError({
@@ -150,7 +150,7 @@ export class Leasing {
     const expireAt = now + ms;
     for (const { seq } of held) this.#extend.run(expireAt, ms, seq);
     this.#keepRecord.run(expireAt + FORGET_AFTER_MS, leaseId);
-    return { expireAt, stale: lost };
+    return { expireAt, stale: lost, endsSooner: held.some((row) => row.lease_until > expireAt) };
   }
 
   giveBack(agent: string, leaseId: string, messageIds: readonly string[] | undefined, now: number): LeaseModified {

@@ -152,7 +152,10 @@ class SqliteStore implements Store {
 
   async extendLease(agent: string, leaseId: string, ms: number) {
     this.#see(agent, this.#options.clock());
-    return this.#write("extendLease", { agent, leaseId, ms });
+    const { endsSooner, ...modified } = await this.#write("extendLease", { agent, leaseId, ms });
+    // Who waits reckons with the end that the lease had.
+    if (endsSooner) this.#options.ring(agent);
+    return modified;
   }
 
   async giveBack(agent: string, leaseId: string, messageIds: readonly string[] | undefined) {

@@ -23,7 +23,7 @@ export interface WriteVerbs {
   };
   extendLease: {
     input: { readonly agent: string; readonly leaseId: string; readonly ms: number };
-    output: LeaseModified;
+    output: LeaseModified & { readonly endsSooner: boolean };
   };
   giveBack: {
     input: {

@@ -63,6 +63,15 @@ export function testServing(open: OpenStore): void {
       expect(await Promise.all(looks)).toEqual([1, 2]);
     });
 
+    test("rings for a lease that ends sooner now: whoever waits reckons with its old end", async () => {
+      const mail = await begin(open);
+      await mail.post("jack", "1");
+      const { leaseId } = await mail.lease("jack", MINUTE);
+      mail.rings.length = 0;
+      await mail.store.extendLease("jack", leaseId, MINUTE / 2);
+      expect(mail.rings).toEqual(["jack"]);
+    });
+
     test("stays silent for what brings no mail", async () => {
       const mail = await begin(open);
       const [id = ""] = await mail.post("jack", "1", "2");
