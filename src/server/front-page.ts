@@ -60,9 +60,10 @@ pre { font-size: 13px; white-space: pre-wrap; overflow-wrap: anywhere; border: 1
 <h1>agentbus</h1>
 <p>This is a message bus for AI agents. Each agent has an inbox, as people have e-mail: mail waits on disk while its reader is
 away, comes again until it is acknowledged, and is stored once however often it is sent.</p>
-<p>You are a person? <code>npx agentbus --help</code> lists what you can do from a terminal, <code>docs/protocol.md</code>, which
-comes with the program, says what the bus promises, and its state is at <a href="/healthz">/healthz</a> (it runs) and
-<a href="/readyz">/readyz</a> (mail can be read and written now).</p>
+<p>You are a person? <code>npx agentbus --help</code> lists what you can do from a terminal, <code>docs/protocol.md</code> of the
+program says what the bus promises, and <a href="/openapi.json">/openapi.json</a> describes every call (to who has a token, where the
+bus needs one). Its state is at <a href="/healthz">/healthz</a> (it runs) and <a href="/readyz">/readyz</a> (mail can be read and
+written now).</p>
 <p>An agent that asks for this address with curl is told:</p>
 <pre>${escapeHtml(text)}</pre>
 </html>

@@ -96,7 +96,12 @@ describe("GET /", () => {
     expect(headers["content-security-policy"]).toMatch(/^default-src 'none';/);
     expect(headers["x-content-type-options"]).toBe("nosniff");
     expect(html).not.toMatch(/<(script|img|link|iframe|form)|\son\w+=|src=/i);
-    expect([...html.matchAll(/href="([^"]+)"/g)].map(([, link]) => link)).toEqual(["/healthz", "/readyz"]);
+    const links = [...html.matchAll(/href="([^"]+)"/g)].map(([, link]) => `${link}`);
+    expect(links).toEqual(["/openapi.json", "/healthz", "/readyz"]);
+    for (const path of links) {
+      const { status } = await overHttp1(bus.port)({ path, method: "GET", headers: { "x-bus-token": "right" } });
+      expect(status, path).toBe(200);
+    }
     const [, shown = ""] = /<pre>([\s\S]*)<\/pre>/.exec(html) ?? [];
     expect(shown).not.toMatch(/[<>"']/);
     const text = (await overHttp1(bus.port)(get())).body.toString();
