@@ -17,7 +17,7 @@ export const ID = /[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}
 const VARYING: readonly (readonly [RegExp, string])[] = [
   [ID, "ID"],
   [/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z/g, "TIME"],
-  [/\b\d+( ?)(ms|s|min|h|d|bytes)\b/g, "N$1$2"],
+  [/\b\d+(?:\.\d+)?( ?)(ms|s|min|h|d|bytes)\b/g, "N$1$2"],
   [/\b127\.0\.0\.1:\d+/g, "ADDRESS"],
   [/\bagentbus_[\w-]{40,}/g, "TOKEN"],
   [/"user":"[^"]*"/g, "USER"],

@@ -135,7 +135,7 @@ async function valuesFor(
       begun,
       listed.map((value) => ({ value, description: "" })),
     );
-  if (placeholder === "FILE") return "files";
+  if (placeholder === "FILE" || placeholder === "COMMAND") return "files";
   if (placeholder === "TO") return [...startingWith(begun, [EVERYBODY]), ...(await agentNames(begun, line))];
   return placeholder === "NAME" || placeholder === "AGENT" ? agentNames(begun, line) : [];
 }

@@ -3,7 +3,8 @@ import { execFile, spawnSync } from "node:child_process";
 import { chmodSync, existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
+import { type Completions, completeWords } from "#dist/cli/complete-words.js";
 import { temporaryFolder } from "../start-bus.ts";
 import { cli, documentOf, MAIN, sharedBus } from "./run-cli.ts";
 
@@ -32,11 +33,12 @@ const environment = (more: Record<string, string> = {}) => ({
   ...more,
 });
 
-/** What `agentbus completion words` offers, without descriptions. */
-async function offered(words: string[], env = environment()): Promise<string[]> {
-  const { code, stdout, stderr } = await cli(["completion", "words", "--", ...words], { env });
-  expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
-  return stdout.split("\n").flatMap((line) => (line === "" ? [] : [line.split("\t")[0] as string]));
+/** What may stand there, asked for in this process: a command takes as long as all of these together. */
+async function offered(words: string[], env: Record<string, string> = environment()): Promise<string[] | "files"> {
+  for (const name of ["AGENTBUS_URL", "AGENTBUS_TOKEN"]) vi.stubEnv(name, env[name]);
+  onTestFinished(() => void vi.unstubAllEnvs());
+  const found: Completions = await completeWords(words);
+  return found === "files" ? found : found.map(({ value }) => value);
 }
 
 describe("completion", () => {
@@ -44,6 +46,8 @@ describe("completion", () => {
     const { stdout } = await cli(["completion", "words", "--", "se"], { env: environment() });
     expect(stdout.split("\n").map((line) => line.split("\t")[0])).toEqual(["send", "search", "serve", ""]);
     expect(stdout).toContain("search\tFind words in mail\n");
+    const files = await cli(["completion", "words", "--", "backup", ""], { env: environment() });
+    expect(files).toEqual({ code: 0, stdout: ":files\n", stderr: "" });
     expect(await offered([""])).toEqual(expect.arrayContaining(["send", "completion", "help", "--version"]));
     expect(await offered(["nonsense", ""])).toEqual([]);
   });
@@ -65,7 +69,8 @@ describe("completion", () => {
     expect(await offered(["inbox", "--as=jo"])).toEqual(["--as=joe"]);
     expect(await offered(["inbox", "--as", "=", "jo"])).toEqual(["joe"]);
     expect(await offered(["inbox", "--as", "="])).toEqual(["jack", "jill", "joe"]);
-    expect(await offered(["send", "jack", "--body-file", ""])).toEqual([":files"]);
+    expect(await offered(["send", "jack", "--body-file", ""])).toBe("files");
+    expect(await offered(["work", "jack", "--", "./ha"])).toBe("files");
     expect(await offered(["send", "jack", "hel"])).toEqual([]);
   });
 
