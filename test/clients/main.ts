@@ -111,11 +111,12 @@ function judgeAll(made: ReadonlyMap<Client, Made>, { ran, kept, sends }: Ring): 
       ({ client: name, type }) => client.userAgent.test(name) && (!client.page || type === client.speaks.type),
     );
     const spoke = [...new Set(own.map(nameOf))];
-    const steps = {
+    const steps: Readonly<Record<string, boolean>> = {
       spoke: spoke.length === 1 && spoke[0] === nameOf(client.speaks),
       ...Object.fromEntries(Object.entries(STEPS).map(([step, passed]) => [step, passed(evidence)])),
       alike: gists[i] === usual,
     };
+    const wrong = Object.keys(steps).filter((step) => !steps[step]);
     const madeMs = made.get(client)?.ms;
     return {
       client: client.name,
@@ -123,7 +124,7 @@ function judgeAll(made: ReadonlyMap<Client, Made>, { ran, kept, sends }: Ring): 
       make: madeMs === undefined ? "made before" : seconds(madeMs),
       run: seconds(ms),
       steps,
-      failure: failure ?? (Object.values(steps).every(Boolean) ? undefined : "it ended well, but not as it must"),
+      failure: failure ?? (wrong.length === 0 ? undefined : `it ended well, but not with ${wrong.join(", ")}`),
       printed,
     };
   });

@@ -104,9 +104,9 @@ async function run(): Promise<void> {
     create(SendRequestSchema, { sender: me, recipient: peer, subject, body: TEXT, requestId: crypto.randomUUID() });
   const task = toPeer("Task");
   await send(task);
-  await send(task); // as if its answer had been lost
   await send(toPeer("Note 1"));
   await send(toPeer("Note 2"));
+  await send(task); // as if its answer had been lost
 
   await pull(1, 1); // as if it had died over this one: it comes again
   for (let acked = 0; acked < EXPECTED; ) {

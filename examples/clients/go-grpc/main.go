@@ -64,12 +64,13 @@ func run() error {
 	}
 
 	task := &busv1.SendRequest{Sender: me, Recipient: peer, Subject: "Task", Body: text, RequestId: proto.String(uuid.NewString())}
-	requests := []*busv1.SendRequest{task, task} // the second as if the answer to the first had been lost
+	requests := []*busv1.SendRequest{task}
 	for _, note := range []string{"Note 1", "Note 2"} {
 		requests = append(requests, &busv1.SendRequest{
 			Sender: me, Recipient: peer, Subject: note, Body: text, RequestId: proto.String(uuid.NewString()),
 		})
 	}
+	requests = append(requests, task) // as if its answer had been lost
 	for _, request := range requests {
 		if err := send(bus, request); err != nil {
 			return err

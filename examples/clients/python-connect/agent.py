@@ -101,9 +101,9 @@ except ConnectError as error:
 
 task = SendRequest(sender=ME, recipient=PEER, subject="Task", body=TEXT, request_id=str(uuid.uuid4()))
 send(task)
-send(task)  # as if its answer had been lost
 for note in ("Note 1", "Note 2"):
     send(SendRequest(sender=ME, recipient=PEER, subject=note, body=TEXT, request_id=str(uuid.uuid4())))
+send(task)  # as if its answer had been lost
 
 pull(max_messages=1, lease_seconds=1)  # as if it had died over this one: it comes again
 acked = 0

@@ -38,7 +38,7 @@ must() { call "$@" || { echo "$1: $answer" >&2; exit 1; }; }
 
 send() {
   must Send "$1"
-  tell sent "$(jq -r .subject <<<"$1")" "$(jq -r .id <<<"$answer")" "$(jq -r .deduplicated <<<"$answer")"
+  jq -r --argjson request "$1" '["sent", $request.subject, .id, .deduplicated] | @tsv' <<<"$answer"
 }
 
 # pull MAX_MESSAGES LEASE_SECONDS: waits until there is mail, and leases it; $pulled has it.
@@ -64,11 +64,11 @@ tell registered "$(jq -r .agent.name <<<"$answer")"
 call GetMessage "$(jq -nc --arg me "$me" '{agent: $me, messageId: "no-such-message"}')" ||
   tell error "$(detail ErrorInfo .reason)"
 
-task=$(task_or_note Task)
+task=$(task_or_note Task) note1=$(task_or_note "Note 1") note2=$(task_or_note "Note 2")
 send "$task"
+send "$note1"
+send "$note2"
 send "$task" # as if its answer had been lost
-send "$(task_or_note "Note 1")"
-send "$(task_or_note "Note 2")"
 
 pull 1 1 # as if it had died over this one: it comes again
 acked=0

@@ -151,9 +151,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     };
     let task = to_peer("Task");
     agent.send(task.clone()).await?;
-    agent.send(task).await?; // as if its answer had been lost
     agent.send(to_peer("Note 1")).await?;
     agent.send(to_peer("Note 2")).await?;
+    agent.send(task).await?; // as if its answer had been lost
 
     agent.pull(1, 1).await?; // as if it had died over this one: it comes again
     let mut acked = 0;

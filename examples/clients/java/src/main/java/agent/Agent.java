@@ -83,9 +83,9 @@ public final class Agent {
 
     SendRequest task = toPeer("Task");
     send(task);
-    send(task); // as if its answer had been lost
     send(toPeer("Note 1"));
     send(toPeer("Note 2"));
+    send(task); // as if its answer had been lost
 
     pull(1, 1); // as if it had died over this one: it comes again
     for (int acked = 0; acked < EXPECTED; ) {
