@@ -8,7 +8,12 @@ import type { Answer } from "./answer.ts";
 
 /** Without these a page could read neither an error of gRPC-Web nor how long to wait. */
 const EXPOSED = [...cors.exposedHeaders, "Retry-After"].join(", ");
-const ALLOWED_HEADERS = [...cors.allowedHeaders, "X-Bus-Token", "Authorization", "traceparent"].join(", ");
+const ALLOWED_HEADERS = [
+  ...cors.allowedHeaders,
+  ...["X-Bus-Token", "Authorization", "traceparent"],
+  // At /mcp, of every version of the protocol.
+  ...["X-Bus-Agent", "Mcp-Protocol-Version", "Mcp-Session-Id", "Mcp-Method", "Mcp-Name"],
+].join(", ");
 /** Seconds for which a browser need not ask again; none believes more than two hours. */
 const MAX_AGE_S = 7200;
 

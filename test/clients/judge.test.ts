@@ -53,6 +53,7 @@ function evidence(lines: readonly string[], more: Partial<Evidence> = {}): Evide
     inbox: kept,
     outbox: kept,
     unreadCount: 0,
+    description: "a Go agent (gRPC)",
     ...more,
   };
 }
@@ -92,6 +93,10 @@ describe("a step fails when", () => {
   test("ack, history: the bus says that mail is left", () => {
     const inbox = kept.map((one, i) => (i === 3 ? { ...one, state: "DELIVERY_STATE_UNREAD" } : one));
     expect(failing(evidence(LINES, { inbox, unreadCount: 1 }))).toEqual(["ack", "history"]);
+  });
+
+  test("register: the bus knows nothing of it but its mail", () => {
+    expect(failing(evidence(LINES, { description: "" }))).toEqual(["register"]);
   });
 
   test("history: the bus has one message more, or none", () => {

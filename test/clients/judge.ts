@@ -2,14 +2,15 @@
  * Judges one agent's errand, step by step: by its own report, by those of its neighbours in the ring, and by what the bus
  * has of it. It runs nothing.
  */
+import { WINDOW_MS } from "./fill-quota.ts";
 import type { Got, Report } from "./report.ts";
 
 export const TEXT = "Grüße · 日本語 · 🚀";
 /** What it waits for at its empty inbox, and what that may be off by. */
 const QUIET_MS = 2000;
 const QUIET_EARLY_MS = 50;
-/** The bus's window: no refusal asks for a longer wait, rounded up by a client. */
-const WINDOW_MS = 1000;
+/** No refusal asks for a longer wait than the bus's window; some clients round it up. */
+const ROUNDED_UP_MS = 1;
 
 /** A message as ListMessages has it. */
 export interface Kept {
@@ -36,6 +37,8 @@ export interface Evidence {
   readonly inbox: readonly Kept[];
   readonly outbox: readonly Kept[];
   readonly unreadCount: number;
+  /** What it registered as. */
+  readonly description: string;
 }
 
 const SUBJECTS = ["Note 1", "Note 2", "Re: Task", "Task"];
@@ -44,7 +47,7 @@ type Step = (evidence: Evidence) => boolean;
 
 /** Each says whether it went as it must. */
 export const STEPS: Readonly<Record<string, Step>> = {
-  register: ({ report, name }) => same(report.registered, [name]),
+  register: ({ report, name, description }) => same(report.registered, [name]) && description.includes(" agent"),
   error: ({ report }) => same(report.errors, ["UNKNOWN_MESSAGE"]),
   send: ({ report }) =>
     same(
@@ -64,7 +67,9 @@ export const STEPS: Readonly<Record<string, Step>> = {
   },
   retry: ({ report: { refused } }) =>
     refused.length > 0 &&
-    refused.every(({ reason, waitMs }) => reason === "RATE_LIMITED" && waitMs > 0 && waitMs <= WINDOW_MS + 1),
+    refused.every(
+      ({ reason, waitMs }) => reason === "RATE_LIMITED" && waitMs > 0 && waitMs <= WINDOW_MS + ROUNDED_UP_MS,
+    ),
   lease: ({ report: { got } }) => {
     const [lapsed] = got;
     const attempts = (message: Got) => got.filter(({ id }) => id === message.id).map(({ attempt }) => attempt);

@@ -7,14 +7,13 @@ import { Progress } from "../../bench/progress.ts";
 import { Workplace } from "../../bench/workplace.ts";
 import { type Client, nameOf } from "./clients.ts";
 import { missing } from "./find-tools.ts";
-import { type Evidence, gist, type Kept, STEPS } from "./judge.ts";
+import { type Evidence, gist, STEPS } from "./judge.ts";
 import { type Made, makeClient, packPackage, tail } from "./make-client.ts";
-import { type OneBus, startOneBus } from "./one-bus.ts";
 import { HELP, readOptions } from "./options.ts";
 import { type Row, tableOf } from "./print-table.ts";
 import { type Report, readReport } from "./report.ts";
-import { type Ran, runPage, runProcess } from "./run-agent.ts";
-import { openBrowser, servePage } from "./serve-page.ts";
+import type { Ran } from "./run-agent.ts";
+import { type KeptOf, type Ring, runRing } from "./run-ring.ts";
 
 const seconds = (ms: number) => `${(ms / 1000).toFixed(1)} s`;
 const say = (text: string) => process.stdout.write(`${text}\n`);
@@ -37,58 +36,6 @@ async function makeAll(clients: readonly Client[], tell: Progress["tell"]) {
   }
   return { made, failures };
 }
-
-/** All at once, each writing to the next one and the last to the first. */
-async function runRing(workplace: Workplace, made: ReadonlyMap<Client, Made>, tell: Progress["tell"]) {
-  const clients = [...made.keys()];
-  const pageFolder = [...made].find(([{ page }]) => page !== undefined)?.[1].folder;
-  const page = pageFolder === undefined ? undefined : await servePage(pageFolder);
-  const browser = page && (await openBrowser());
-  const bus = await startOneBus(workplace, page?.origin);
-  try {
-    if ((await bus.statusWithoutToken()) !== 401) throw new Error("the bus lets in who has no token");
-    tell(`running ${clients.length} agents`);
-    const ran = await Promise.all(
-      clients.map(async (client, i): Promise<[Client, Ran]> => {
-        const peer = (clients[(i + 1) % clients.length] as Client).name;
-        const errand = { url: bus.url, token: bus.token, agent: client.name, peer };
-        const { folder, run } = made.get(client) as Made;
-        const outcome =
-          client.page && page && browser
-            ? await runPage(browser, page.url, errand, client.page)
-            : await runProcess(workplace, folder, run, errand);
-        tell(`${client.name} is done`);
-        return [client, outcome];
-      }),
-    );
-    return { ran: new Map(ran), kept: await keptBy(bus, clients), sends: bus.sends() };
-  } finally {
-    await bus.stop();
-    await browser?.close();
-    await page?.close();
-  }
-}
-
-interface KeptOf {
-  readonly inbox: readonly Kept[];
-  readonly outbox: readonly Kept[];
-  readonly unreadCount: number;
-}
-
-async function keptBy(bus: OneBus, clients: readonly Client[]): Promise<ReadonlyMap<Client, KeptOf>> {
-  const { agents } = await bus.ask("ListAgents", {});
-  const kept = new Map<Client, KeptOf>();
-  for (const client of clients) {
-    const page = async (box: string): Promise<Kept[]> =>
-      (await bus.ask("ListMessages", { agent: client.name, box })).messages.reverse();
-    // One that never registered has as much unread mail as no one can have.
-    const { unreadCount = Number.NaN } = agents.find(({ name }: { name: string }) => name === client.name) ?? {};
-    kept.set(client, { inbox: await page("BOX_INBOX"), outbox: await page("BOX_SENT"), unreadCount });
-  }
-  return kept;
-}
-
-type Ring = Awaited<ReturnType<typeof runRing>>;
 
 function judgeAll(made: ReadonlyMap<Client, Made>, { ran, kept, sends }: Ring): Row[] {
   const clients = [...ran.keys()];

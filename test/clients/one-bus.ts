@@ -14,7 +14,9 @@ const START_MS = 20_000;
 export interface OneBus {
   readonly url: string;
   readonly token: string;
-  /** Calls a method in JSON; throws unless it is answered. */
+  /** Calls a method in JSON. */
+  call(method: string, request: object): Promise<{ status: number; body: any }>;
+  /** The same, but throws unless it is answered. */
   ask(method: string, request: object): Promise<any>;
   /** The status of a call without the token. */
   statusWithoutToken(): Promise<number>;
@@ -55,13 +57,17 @@ export async function startOneBus(workplace: Workplace, corsOrigin: string | und
       headers: { "content-type": "application/json", ...headers },
       body: JSON.stringify(request),
     });
+  const call = async (method: string, request: object) => {
+    const answer = await post(method, request, { "x-bus-token": token });
+    return { status: answer.status, body: await answer.json() };
+  };
   return {
     url,
     token,
+    call,
     ask: async (method, request) => {
-      const answer = await post(method, request, { "x-bus-token": token });
-      const body = await answer.json();
-      if (!answer.ok) throw new Error(`${method}: ${JSON.stringify(body)}`);
+      const { status, body } = await call(method, request);
+      if (status !== 200) throw new Error(`${method}: ${JSON.stringify(body)}`);
       return body;
     },
     statusWithoutToken: async () => (await post("ListAgents", {}, {})).status,

@@ -11,6 +11,8 @@ export interface Errand {
   readonly token: string;
   readonly agent: string;
   readonly peer: string;
+  /** Told all that was printed so far, whenever it is more. */
+  readonly heard: (printed: string) => void;
 }
 
 export interface Ran {
@@ -21,7 +23,7 @@ export interface Ran {
 }
 
 export function runProcess(workplace: Workplace, folder: string, command: string, errand: Errand): Promise<Ran> {
-  const { url, token, agent, peer } = errand;
+  const { url, token, agent, peer, heard } = errand;
   const began = performance.now();
   const child = spawn("bash", ["-c", `exec ${command.trim()}`], {
     cwd: folder,
@@ -33,6 +35,7 @@ export function runProcess(workplace: Workplace, folder: string, command: string
   let log = "";
   child.stdout.setEncoding("utf8").on("data", (text: string) => {
     printed += text;
+    heard(printed);
   });
   child.stderr.setEncoding("utf8").on("data", (text: string) => {
     log += text;
@@ -50,7 +53,7 @@ export function runProcess(workplace: Workplace, folder: string, command: string
 export async function runPage(
   browser: Browser,
   page: string,
-  { url, token, agent, peer }: Errand,
+  { url, token, agent, peer, heard }: Errand,
   more: Readonly<Record<string, string>>,
 ): Promise<Ran> {
   const began = performance.now();
@@ -67,6 +70,7 @@ export async function runPage(
       if (performance.now() - began > RUN_MS) return { printed, ms: RUN_MS, failure: `time is up\n${log.join("\n")}` };
       await tab.waitForTimeout(50);
       printed = (await told.textContent()) ?? "";
+      heard(printed);
     }
     const [, why] = /^failed\t(.*)$/m.exec(printed) ?? [];
     const failure = why === undefined ? undefined : `${why}\n${log.join("\n")}`;

@@ -62,7 +62,7 @@ public final class Agent {
 
   public static void main(String[] args) throws InterruptedException {
     URI url = URI.create(env("AGENTBUS_URL", "http://127.0.0.1:8091"));
-    ManagedChannel channel = ManagedChannelBuilder.forAddress(url.getHost(), url.getPort()).usePlaintext().build();
+    ManagedChannel channel = ManagedChannelBuilder.forTarget(url.getAuthority()).usePlaintext().build();
     try {
       new Agent(channel).run();
     } finally {
