@@ -15,6 +15,12 @@ const MODULE = `connectrpc.com/conformance`;
 /** So long a pass takes at most: a case that hangs would hold it for ever. */
 const PASS_MS = 5 * 60_000;
 
+/**
+ * Servers and calls under way at once; the suite's own defaults are four and eight. Its cases have deadlines of two seconds,
+ * of which the server may lose a quarter: on a busy machine more calls than that would wait for each other.
+ */
+const AT_ONCE = ["--max-servers", "2", "--parallel", "2"];
+
 /** `cases`: only those; all of them otherwise. */
 interface Pass {
   readonly name: string;
@@ -68,7 +74,7 @@ function run(suite: string, folder: string, { name, receiveLimit, cases }: Pass)
   const only = cases.flatMap((pattern) => ["--run", pattern]);
   const server = [process.execPath, join(HERE, "conformance-server.ts")];
   const began = performance.now();
-  const words = ["--mode", "server", "--conf", config, ...only, "--", ...server];
+  const words = ["--mode", "server", "--conf", config, ...AT_ONCE, ...only, "--", ...server];
   const { stdout, stderr, status } = spawnSync(suite, words, { encoding: "utf8", maxBuffer: 1e9, timeout: PASS_MS });
   const output = `${stdout}${stderr}`;
   const [, total = "0"] = /Total cases: (\d+)/.exec(output) ?? [];
