@@ -9,7 +9,6 @@ import { MAX_PULL_MESSAGES } from "../message.ts";
 import { answerOf, busOf } from "./call-bus.ts";
 import { mailSummary, SUMMARY_BODY_BYTES, SUMMARY_MESSAGES } from "./mail-summary.ts";
 import { agentOf, callSettings, settle } from "./setting-options.ts";
-import { claimUntold } from "./told-mail.ts";
 import { say, writeDocument, writeOut } from "./write-output.ts";
 
 /** The hosts whose form is known; "text" is for any other that takes what a command prints. */
@@ -43,6 +42,8 @@ async function news(command: Command, deadline: AbortSignal): Promise<string | u
   const agent = agentOf(settings).toLowerCase();
   const unread = await look(agent, busOf(settings), deadline);
   const inbox = { bus: settings.url.join(","), agent };
+  // Only here, so that no other inbox loads a database.
+  const { claimUntold } = await import("./told-mail.ts");
   const { claimed, left } = claimUntold(
     inbox,
     unread.map(({ id }) => id),

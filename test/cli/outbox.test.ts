@@ -191,7 +191,10 @@ describe("agentbus outbox flush", () => {
     const env = { AGENTBUS_AGENT: "joe", AGENTBUS_OUTBOX: joe.file, AGENTBUS_URL: bus.url };
     const watch = startCli(["outbox", "flush", "--watch"], { env });
     await until("it says that no bus answers", () => watch.stderr().includes("no bus answers"));
-    const written = watch.ended();
+    let lines = "";
+    watch.stdout.on("data", (chunk: Buffer) => {
+      lines += chunk.toString().replace(/^\S+Z /gm, "");
+    });
     await bus.comeBack({ rateLimit: "2/s" });
     await until("all three arrive", async () => (await bus.subjects("jack")).length === 3);
     expect(watch.stderr()).toMatch(/RATE_LIMITED/);
@@ -199,11 +202,9 @@ describe("agentbus outbox flush", () => {
     expect(await joe(send("4"))).toMatchObject({ code: 4 });
     await bus.comeBack();
     await until("the fourth arrives", async () => (await bus.subjects("jack")).length === 4);
+    const all = /^waiting: 3\nsent: 2; waiting: 1\nsent: 1; waiting: 0\n(waiting: 1\n)?sent: 1; waiting: 0\n$/;
+    await until("it has said so", () => all.test(lines));
     await watch.kill("SIGINT");
-    const lines = (await written).stdout.replace(/^\S+Z /gm, "");
-    expect(lines).toMatch(
-      /^waiting: 3\nsent: 2; waiting: 1\nsent: 1; waiting: 0\n(waiting: 1\n)?sent: 1; waiting: 0\n$/,
-    );
   });
 });
 

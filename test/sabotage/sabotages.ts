@@ -318,7 +318,7 @@ export const SABOTAGES: readonly Sabotage[] = [
     name: "drafts that are not synced",
     file: "client/outbox/open-outbox.js",
     from: 'db.pragma("synchronous = extra");',
-    to: 'db.pragma("synchronous = normal"); return db;',
+    to: 'db.pragma("synchronous = normal"); if (versionOf(db) < VERSION) createTables(db); return db;',
     test: "outbox/file",
   },
   {

@@ -40,8 +40,9 @@ const IN_TURN = "bus = @bus and sender = @sender and state in ('waiting', 'parke
 export class Drafts {
   readonly #file: SharedFile;
 
-  constructor(file: string) {
-    this.#file = new SharedFile(file);
+  /** `busyMs`: how long to wait for other processes. */
+  constructor(file: string, busyMs?: number) {
+    this.#file = new SharedFile(file, busyMs);
   }
 
   /** On disk when it returns. The same request_id again is the same draft; with another content it is refused. */

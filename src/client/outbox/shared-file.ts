@@ -9,12 +9,15 @@ import { createPrivately } from "./outbox-file.ts";
 
 export class SharedFile {
   readonly #path: string;
+  readonly #busyMs: number | undefined;
   #db: Database | undefined;
   /** Device and inode of what is open. */
   #identity: string | undefined;
 
-  constructor(path: string) {
+  /** `busyMs`: how long to wait for other processes. */
+  constructor(path: string, busyMs?: number) {
     this.#path = path;
+    this.#busyMs = busyMs;
   }
 
   /** One transaction, on disk when it returns; waits for other processes. */
@@ -44,7 +47,7 @@ export class SharedFile {
       if (this.#db !== undefined && identity === this.#identity) return this.#db;
       this.close();
       if (identity === undefined) createPrivately(this.#path);
-      this.#db = openOutbox(this.#path);
+      this.#db = openOutbox(this.#path, this.#busyMs);
       this.#identity = this.#identify();
       return this.#db;
     } catch (error) {

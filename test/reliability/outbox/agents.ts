@@ -48,6 +48,10 @@ export class SendingProcess {
     this.#ended = Promise.all([once(this.#child, "exit"), once(lines, "close")]);
   }
 
+  get isEnded(): boolean {
+    return this.#child.exitCode !== null || this.#child.signalCode !== null;
+  }
+
   goOn(): void {
     this.#child.stdin?.end("go on\n");
   }
