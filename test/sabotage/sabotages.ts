@@ -394,8 +394,8 @@ export const SABOTAGES: readonly Sabotage[] = [
   {
     name: "a completion script that evaluates what was typed",
     file: "cli/completion.js",
-    from: 'agentbus completion words -- "\\${COMP_WORDS[@]:1:COMP_CWORD}"',
-    to: 'eval "agentbus completion words -- \\${COMP_WORDS[*]:1:COMP_CWORD}"',
+    from: "done < <(agentbus completion",
+    to: "done < <(eval agentbus completion",
     test: "cli/completion",
   },
 ];
