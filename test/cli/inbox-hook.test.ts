@@ -215,7 +215,7 @@ describe("a hook does its host no harm", () => {
 
   test("when it is mistyped or its Node is too old: 1, for 2 would stop what the host does", async () => {
     const old = preload(
-      `Object.defineProperty(process, "versions", { value: { ...process.versions, node: "20.1.0" } })`,
+      `Object.defineProperty(process, "versions", { value: { ...process.versions, node: "20.1.0", napi: "9" } })`,
     );
     expect(await hookOf("jack")("text", "", { nodeOptions: old })).toMatchObject({ code: 1, stdout: "" });
     for (const words of [["--hook", "claude"], ["--hook"], ["--hook", "text", "--look"], ["--hook", "text", "--no"]]) {
