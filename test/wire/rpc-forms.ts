@@ -2,6 +2,7 @@
  * One call of MessageBus in the form of every protocol on the port, and the outcome read from an answer in any of them.
  * It frames and unframes by the protocols' own documents, not with the library that the bus is built on.
  */
+import { brotliDecompressSync, gunzipSync } from "node:zlib";
 import type { Call, Reply } from "./http-calls.ts";
 
 export const CONTENT_TYPES = {
@@ -83,13 +84,27 @@ const CODES = [
 /** undefined: the call succeeded. Throws for an answer that is in the form of no protocol. */
 export function refusedIn(reply: Reply): Refused | undefined {
   const type = reply.headers["content-type"] ?? "";
-  if (reply.status === 200 && type.startsWith("application/grpc-web")) return refusedByStatus(webTrailers(reply.body));
+  if (reply.status === 200 && type.startsWith("application/grpc-web")) {
+    return refusedByStatus(webTrailers(reply));
+  }
   if (reply.status === 200 && type.startsWith("application/grpc")) {
     return refusedByStatus({ ...reply.headers, ...reply.trailers });
   }
   if (reply.status >= 200 && reply.status < 300) return undefined;
   if (!type.startsWith("application/json")) throw new Error(`${reply.status} with content-type "${type}"`);
-  return connectError(reply.body.toString("utf8"));
+  return connectError(decompressed(reply.body, reply.headers["content-encoding"]).toString("utf8"));
+}
+
+/** A large error comes compressed to whoever accepts that, as any answer does. */
+function decompressed(body: Buffer, coding: string | undefined): Buffer {
+  switch (coding) {
+    case "br":
+      return brotliDecompressSync(body);
+    case "gzip":
+      return gunzipSync(body);
+    default:
+      return body;
+  }
 }
 
 export function connectError(body: string): Refused {
@@ -111,12 +126,15 @@ function refusedByStatus(trailers: Readonly<Record<string, string>>): Refused | 
 }
 
 /** The last frame of an answer in gRPC-Web holds the trailers as HTTP/1.1 header lines; flag 128 marks it. */
-function webTrailers(body: Buffer): Record<string, string> {
+function webTrailers({ headers, body }: Reply): Record<string, string> {
   let rest = body;
   while (rest.length >= 5) {
     const end = 5 + rest.readUInt32BE(1);
-    if (((rest[0] as number) & 128) !== 0) {
-      const lines = rest.toString("latin1", 5, end).split("\r\n");
+    const flags = rest[0] as number;
+    if ((flags & 128) !== 0) {
+      const trailers = rest.subarray(5, end);
+      const whole = (flags & COMPRESSED) === 0 ? trailers : decompressed(trailers, headers["grpc-encoding"]);
+      const lines = whole.toString("latin1").split("\r\n");
       return Object.fromEntries(
         lines.filter(Boolean).map((line) => {
           const colon = line.indexOf(":");
