@@ -68,8 +68,8 @@ const rooms: Readonly<Record<string, Room>> = {
   "client/": {
     has: (file) => file.startsWith("client/") && !file.startsWith("client/outbox/"),
     mayNot: /^(domain|store|server|cli|mcp|testing|better-sqlite3|commander)$/,
-    // Names and defaults of settings; the closed set of reasons.
-    files: ["config.ts", "errors.ts"],
+    // Names and defaults of settings; the closed set of reasons; names and limits.
+    files: ["config.ts", "errors.ts", "message.ts"],
   },
   "mcp/": {
     has: (file) => file.startsWith("mcp/"),
@@ -202,6 +202,7 @@ describe("imports", () => {
       ["server/", "server/rpc.ts", "#gen/agentbus/v1/message_pb.js"],
       ["client/", "client/connect-bus.ts", "#gen/agentbus/v1/message_pb.js"],
       ["client/", "client/bus-client.ts", "../config.ts"],
+      ["client/", "client/is-bounce.ts", "../message.ts"],
       ["client/outbox/", "client/outbox/drafts.ts", "../../message.ts"],
       ["client/outbox/", "client/outbox/open-outbox.ts", "better-sqlite3"],
     ];

@@ -11,6 +11,7 @@ import {
   type SendResponse,
   SendResponseSchema,
 } from "#gen/agentbus/v1/message_bus_pb.js";
+import { ALL, foldName, MAX_BATCH_ITEMS } from "../message.ts";
 import { BusRefusal, refusalFromBatch } from "./bus-refusal.ts";
 import type { MessageBusClient } from "./connect-bus.ts";
 import type { NamedLetter } from "./outbox/draft.ts";
@@ -19,13 +20,9 @@ import { isOutage } from "./passing-failure.ts";
 import { UnreachableError } from "./unreachable-error.ts";
 import { refuseBrokenText } from "./well-formed.ts";
 
-/** The bus's limit of one batch. */
-const MAX_ITEMS = 1000;
 /** The bus takes 4 MiB; the rest is for what stands around the text. */
 const MAX_TEXT_BYTES = 3.5 * 1024 * 1024;
-/** The recipient that makes a Send a broadcast. */
-const ALL = "ALL";
-/** About one request, though it was a batch that was refused: when each goes alone, only the guilty one fails. */
+/** Of one message, even where it is the batch that is refused. */
 const FAULTS: readonly string[] = ["INVALID_FIELD", "MALFORMED_JSON", "BODY_TOO_LARGE", "REQUEST_TOO_LARGE"];
 
 interface Waiting {
@@ -35,6 +32,10 @@ interface Waiting {
   readonly bytes: number;
   readonly resolve: (response: SendResponse) => void;
   readonly reject: (error: unknown) => void;
+  /** Aborted: its caller took it back. */
+  readonly signal: AbortSignal | undefined;
+  /** No item of a batch: a broadcast, or one of a batch that was refused for the fault of one. */
+  alone: boolean;
   /** When it stops waiting for the end of a rate limit, on the clock of performance.now(); set by the first refusal. */
   giveUpAt?: number;
 }
@@ -74,8 +75,10 @@ export class SendGatherer {
       const one: Waiting = {
         letter,
         request,
-        sender: letter.sender.toLowerCase(),
+        sender: foldName(letter.sender),
         bytes: Buffer.byteLength(letter.subject) + Buffer.byteLength(letter.body),
+        signal,
+        alone: foldName(letter.recipient) === ALL,
         resolve: (response) => {
           settled();
           resolve(response);
@@ -109,7 +112,7 @@ export class SendGatherer {
     if (this.#queue.length > 0) this.#sleep();
   }
 
-  /** What goes together: all that fits, or one broadcast. Who is held keeps his place, with all his messages. */
+  /** What goes together: all that fits, or one that goes alone. Who is held keeps his place, with all his messages. */
   #take(): Waiting[] {
     const batch: Waiting[] = [];
     const left: Waiting[] = [];
@@ -118,8 +121,8 @@ export class SendGatherer {
     let at = 0;
     for (const one of this.#queue) {
       const held = (this.#heldUntil.get(one.sender) ?? 0) > now;
-      const full = batch.length === MAX_ITEMS || bytes + one.bytes > MAX_TEXT_BYTES;
-      if (!held && batch[0] !== undefined && (full || !goesTogether(one) || !goesTogether(batch[0]))) break;
+      const full = batch.length === MAX_BATCH_ITEMS || bytes + one.bytes > MAX_TEXT_BYTES;
+      if (!held && batch[0] !== undefined && (full || one.alone || batch[0].alone)) break;
       (held ? left : batch).push(one);
       if (!held) bytes += one.bytes;
       at++;
@@ -129,9 +132,17 @@ export class SendGatherer {
   }
 
   async #sendTogether(batch: readonly Waiting[]): Promise<void> {
-    const outcomes = await this.#outcomesOf(batch);
-    const again = batch.filter((one, i) => !this.#settle(one, outcomes[i]));
-    this.#queue = [...again, ...this.#queue];
+    let outcomes: readonly unknown[];
+    try {
+      outcomes = await this.#outcomesOf(batch);
+    } catch (error) {
+      if (batch.length > 1 && isFaultOfOne(error)) {
+        for (const one of batch) one.alone = true;
+        return this.#sendAgain(batch);
+      }
+      outcomes = batch.map(() => error);
+    }
+    this.#sendAgain(batch.filter((one, i) => !this.#settle(one, outcomes[i])));
     const last = outcomes.at(-1);
     if (!isOutage(last)) return;
     // Nothing may overtake what could not be sent, least of all what a caller now keeps in an outbox.
@@ -140,23 +151,19 @@ export class SendGatherer {
   }
 
   async #outcomesOf(batch: readonly Waiting[]): Promise<unknown[]> {
-    const [first] = batch;
-    if (first === undefined) return [];
-    try {
-      if (batch.length === 1) return [await this.#sendAlone(first.letter)];
-      const { results } = await this.#rpc.sendBatch({ requests: batch.map(({ request }) => request) });
-      return batch.map((_, i) => {
-        const outcome = results[i]?.outcome;
-        if (outcome?.case === "response") return outcome.value;
-        return outcome?.case === "error" ? refusalFromBatch(outcome.value) : new Error("the bus left out an outcome");
-      });
-    } catch (error) {
-      const faulty = error instanceof BusRefusal && FAULTS.includes(error.reason);
-      if (batch.length === 1 || !faulty) return batch.map(() => error);
-      const outcomes: unknown[] = [];
-      for (const one of batch) outcomes.push(...(await this.#outcomesOf([one])));
-      return outcomes;
-    }
+    const [first, ...others] = batch;
+    if (first !== undefined && others.length === 0) return [await this.#sendAlone(first.letter)];
+    const { results } = await this.#rpc.sendBatch({ requests: batch.map(({ request }) => request) });
+    return batch.map((_, i) => {
+      const outcome = results[i]?.outcome;
+      if (outcome?.case === "response") return outcome.value;
+      return outcome?.case === "error" ? refusalFromBatch(outcome.value) : new Error("the bus left out an outcome");
+    });
+  }
+
+  /** At their old place, but for those that were taken back meanwhile. */
+  #sendAgain(ones: readonly Waiting[]): void {
+    this.#queue = [...ones.filter(({ signal }) => !signal?.aborted), ...this.#queue];
   }
 
   /** False: it is to be sent again. */
@@ -188,9 +195,9 @@ export class SendGatherer {
   }
 }
 
-/** To an agent; a broadcast is no item of a batch. */
-function goesTogether({ letter }: Waiting): boolean {
-  return letter.recipient.toUpperCase() !== ALL;
+/** What a batch was refused for as a whole: when each goes alone, only the guilty one fails. */
+function isFaultOfOne(error: unknown): boolean {
+  return error instanceof BusRefusal && FAULTS.includes(error.reason);
 }
 
 /** A refusal of this one message that says when it ends. */

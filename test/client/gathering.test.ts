@@ -119,6 +119,20 @@ describe("messages that are sent at the same time", () => {
     expect(await bodiesOf("ron")).toEqual(["first"]);
   });
 
+  test("can be taken back while they are on their way, and are not sent again behind a rate limit then", async () => {
+    const limited = await startBus({ rateLimit: "1/s" });
+    const stop = new AbortController();
+    const network = await startFailingProxy(limited.port, () => void stop.abort(new Error("changed my mind")));
+    const joe = clientFor(network);
+    const first = joe.send({ to: "ron", body: "first" });
+    const second = joe.send({ to: "ron", body: "second" }, { signal: stop.signal });
+    await expect(second).rejects.toThrow("changed my mind");
+    await first;
+    await joe.send({ to: "ron", body: "third" });
+    const { messages } = await limited.ok("PullInbox", { agent: "ron" });
+    expect(messages).toMatchObject([{ body: "first" }, { body: "third" }]);
+  });
+
   test("are settled before the client is closed", async () => {
     const { joe } = await joeCounted();
     const sent = joe.send({ to: "sue", body: "x" });

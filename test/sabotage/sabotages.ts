@@ -254,8 +254,8 @@ export const SABOTAGES: readonly Sabotage[] = [
   {
     name: "a bad message that fails those beside it",
     file: "client/gather-sends.js",
-    from: "batch.length === 1 || !faulty",
-    to: "true",
+    from: "batch.length > 1 && isFaultOfOne(error)",
+    to: "false",
     test: "client/gathering",
   },
   {
