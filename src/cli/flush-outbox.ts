@@ -9,15 +9,6 @@ import { agentOf, type CommonOptions, callSettings, settle } from "./setting-opt
 import { say, writeDocument, writeOut } from "./write-output.ts";
 
 const WITHOUT_LIMITS: ReplayLimits = { maxDrafts: Number.POSITIVE_INFINITY, maxMs: Number.POSITIVE_INFINITY };
-const NOTHING: Replayed = {
-  sent: 0,
-  parked: 0,
-  setAside: 0,
-  expired: 0,
-  waiting: 0,
-  stopped: undefined,
-  nextRetryAt: undefined,
-};
 /** How often --watch looks for new drafts. */
 const LOOK_MS = 1000;
 /** Between tries while the bus is away: the first wait, doubled up to the second. */
@@ -36,14 +27,14 @@ export async function flushOutbox(options: FlushOptions, command: Command): Prom
   const sender = outboxSenderOf(settings);
   try {
     for (let waitMs = FIRST_WAIT_MS; ; ) {
-      const replayed = (await sender.replay(agent, WITHOUT_LIMITS)) ?? NOTHING;
+      const replayed = await sender.replay(agent, WITHOUT_LIMITS);
       if (!options.watch) return await tellOnce(replayed, options.json);
       const { stopped } = replayed;
       if (news(replayed) !== "" || (stopped && waitMs === FIRST_WAIT_MS)) {
         await writeOut(`${new Date().toISOString()} ${summary(replayed)}\n`);
         if (stopped) say(stopped.reason);
       }
-      await delay(stopped === undefined ? LOOK_MS : (stopped.retryAfterMs ?? waitMs));
+      await delay(stopped === undefined ? LOOK_MS : Math.max(LOOK_MS, stopped.retryAfterMs ?? waitMs));
       waitMs = stopped === undefined || replayed.sent > 0 ? FIRST_WAIT_MS : Math.min(LONGEST_WAIT_MS, waitMs * 2);
     }
   } finally {
@@ -58,7 +49,7 @@ export async function flushBefore(command: Command): Promise<void> {
   const sender = outboxSenderOf(settings, ASIDE_TIMEOUT_MS);
   try {
     const replayed = await sender.replay(settings.agent);
-    if (replayed && news(replayed) !== "") say(`outbox: ${summary(replayed)}`);
+    if (news(replayed) !== "") say(`outbox: ${summary(replayed)}`);
   } catch (error) {
     if (!(error instanceof OutboxError)) throw error;
     say(error.message);

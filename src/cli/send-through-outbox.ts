@@ -10,6 +10,7 @@ import { OutboxSender } from "../client/outbox/outbox-sender.ts";
 import type { Settings } from "../config.ts";
 import { answerOf, busOf, repeatSafely } from "./call-bus.ts";
 import { EXIT } from "./exit-codes.ts";
+import { localFailure } from "./failure.ts";
 import { say, writeDocument } from "./write-output.ts";
 
 /**
@@ -36,6 +37,23 @@ export async function sendThroughOutbox(
 export function outboxSenderOf(settings: Settings, timeoutMs?: number): OutboxSender {
   const { outbox, url: urls } = settings;
   return new OutboxSender({ file: outboxFile(outbox), urls, live: liveSendOver(busOf(settings, 0, timeoutMs)) });
+}
+
+/**
+ * For what is sent past the outbox: what was kept goes first, so that nobody reads an answer before what led to it. Says
+ * what goes wrong with that, and ends nothing.
+ */
+export async function sendKept(settings: Settings, agent: string): Promise<void> {
+  const outbox = outboxSenderOf(settings);
+  try {
+    const { waiting, stopped } = await outbox.replay(agent);
+    // That the bus is away is told by what comes next.
+    if (waiting > 0 && !stopped?.isAway) say(`drafts of ${agent} that could not be sent first, and wait: ${waiting}`);
+  } catch (error) {
+    say(`drafts of ${agent} could not be sent first: ${localFailure(error).message}`);
+  } finally {
+    outbox.close();
+  }
 }
 
 async function tellQueued(

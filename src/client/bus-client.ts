@@ -8,6 +8,7 @@ import { v7 as uuidv7 } from "uuid";
 import { MessageBus, type SendResponse } from "#gen/agentbus/v1/message_bus_pb.js";
 import type { Message } from "#gen/agentbus/v1/message_pb.js";
 import { environmentName, readSettings, SettingError, settings } from "../config.ts";
+import { ALL } from "../message.ts";
 import { type MessageBusClient, openTransport } from "./connect-bus.ts";
 import { SendGatherer } from "./gather-sends.ts";
 import { type LeasedMessage, readInbox } from "./inbox.ts";
@@ -25,8 +26,6 @@ const TIMEOUT_MS = 15_000;
 const RETRY_FOR_MS = 10_000;
 /** A Send that can be kept is not held up for longer by a bus that is away: enough for one that is restarted. */
 const BEFORE_OUTBOX_MS = 2000;
-/** The recipient that makes a Send a broadcast. */
-const ALL = "ALL";
 
 export interface BusClientOptions {
   /** Addresses of the nodes of one bus, in the order of preference. Absent: AGENTBUS_URL, or http://127.0.0.1:8091. */
@@ -194,9 +193,9 @@ export class BusClient {
 
   #reader(agent: string | undefined, options: InboxOptions): InboxReader {
     if (agent === undefined) throw new SettingError(`say whose inbox: its agent's name, or ${whoAmI}`);
-    // Whoever only reads now may have sent something while the bus was away.
-    this.#drafts.start(agent);
-    return new InboxReader({ agent, rpc: this.rpc, pulls: this.#pulls, closed: this.#closed.signal }, options);
+    const reading = { agent, rpc: this.rpc, pulls: this.#pulls, closed: this.#closed.signal };
+    // Whoever only reads, or a program that it runs, may have sent something while the bus was away.
+    return new InboxReader({ ...reading, beforePull: () => this.#drafts.start(agent) }, options);
   }
 
   async #send(letter: NamedLetter, { signal }: SendOptions = {}): Promise<Sent> {
@@ -206,7 +205,7 @@ export class BusClient {
     try {
       const outcome = await sending;
       if (outcome.status === "queued") {
-        this.#drafts.start(letter.sender);
+        this.#drafts.startLater(letter.sender);
         return outcome;
       }
       const { $typeName: _, $unknown: __, ...response } = outcome.response;

@@ -7,6 +7,7 @@ import { timestampMs } from "@bufbuild/protobuf/wkt";
 import { v7 as uuidv7 } from "uuid";
 import type { PullInboxResponse } from "#gen/agentbus/v1/message_bus_pb.js";
 import type { Message } from "#gen/agentbus/v1/message_pb.js";
+import { MAX_LEASE_SECONDS, MAX_WAIT_SECONDS } from "../message.ts";
 import type { MessageBusClient } from "./connect-bus.ts";
 import { LeasedDelivery, LeaseLostError } from "./leased-delivery.ts";
 import { passes } from "./passing-failure.ts";
@@ -16,9 +17,6 @@ const LEASE_SECONDS = 60;
 /** Below the bus's limit of 50, and below what proxies allow. */
 const WAIT_SECONDS = 25;
 const MAX_BACKOFF_SECONDS = 300;
-/** The bus's limits. */
-const MAX_LEASE_SECONDS = 43_200;
-const MAX_WAIT_SECONDS = 50;
 const MAX_PAUSE_MS = 10_000;
 /** What a pull that was cut off may have leased is looked for no longer than this. */
 const FAREWELL_MS = 2000;
@@ -63,6 +61,7 @@ export interface Reading {
   readonly pulls: Pick<MessageBusClient, "pullInbox">;
   /** Aborts when the client is closed. */
   readonly closed: AbortSignal;
+  readonly beforePull: () => void;
 }
 
 export class InboxReader {
@@ -94,6 +93,7 @@ export class InboxReader {
     let requestId = uuidv7();
     for (let failures = 0; !this.#stop.aborted; ) {
       const askedAt = performance.now();
+      this.#reading.beforePull();
       try {
         const delivery = this.#leased(await this.#pull(requestId, once ? 0 : this.#options.waitSeconds, this.#stop));
         if (delivery !== undefined && !this.#stop.aborted) return delivery;

@@ -1,4 +1,5 @@
 /** What a client does while its bus is away: it keeps what is sent, and sends it once the bus is back, in order. */
+import { writeFileSync } from "node:fs";
 import { setImmediate } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
 import { type BusClientOptions, BusRefusal, UnreachableError } from "#dist/client/index.js";
@@ -60,6 +61,22 @@ describe("while the bus is away", () => {
     await expect.poll(() => jacksMail(bus)).toEqual(["0", "1"]);
   });
 
+  test("nothing overtakes a Send that failed among those that go one by one, because one of them is bad", async () => {
+    const bus = await startBus();
+    const network = await startFailingProxy(bus.port, (_, call) => (call === 2 ? "cut before" : undefined));
+    const joe = clientFor(network, { outbox: `${temporaryFolder()}/outbox.db`, retryForMs: 0 });
+    const sent = await Promise.allSettled([
+      joe.send({ to: "jack", body: "bad", ttlSeconds: 1.5 }),
+      ...range(4).map((body) => joe.send({ to: "jack", body })),
+    ]);
+    expect(sent).toMatchObject([
+      { reason: { reason: "INVALID_FIELD" } },
+      { value: { status: "sent" } },
+      ...[1, 2, 3].map(() => ({ value: { status: "queued" } })),
+    ]);
+    await expect.poll(() => jacksMail(bus)).toEqual(range(4));
+  });
+
   test("what was queued waits for the next program, whose next Send takes it along, in order", async () => {
     const { bus, network, joe, another } = await joeWithOutbox();
     network.cut();
@@ -79,6 +96,51 @@ describe("while the bus is away", () => {
     network.mend();
     expect(await another().work("joe", () => {}, { once: true })).toMatchObject({ done: 0 });
     await expect.poll(() => jacksMail(bus)).toEqual(["0"]);
+  });
+
+  test("what was queued is tried even by a program that ends at once", async () => {
+    const { bus, network, joe, another } = await joeWithOutbox();
+    network.cut();
+    await joe.send({ to: "jack", body: "0" });
+    await joe.close();
+    network.mend();
+    const reader = another();
+    await reader.work("joe", () => {}, { once: true });
+    await reader.close();
+    expect(await jacksMail(bus)).toEqual(["0"]);
+  });
+
+  test("what another program left in the outbox is sent by one that goes on reading", async () => {
+    const { bus, network, joe, another } = await joeWithOutbox();
+    const stop = new AbortController();
+    const reader = another();
+    const worked: string[] = [];
+    const working = reader.work("joe", ({ body }) => void worked.push(body), {
+      waitSeconds: 1,
+      signal: stop.signal,
+      onError: () => {},
+    });
+    await bus.ok("Send", { from: "jack", to: "joe", body: "begun" });
+    await expect.poll(() => worked).toEqual(["begun"]);
+    network.cut();
+    expect(await joe.send({ to: "jack", body: "0" })).toMatchObject({ status: "queued" });
+    await joe.close();
+    network.mend();
+    await expect.poll(() => jacksMail(bus), { timeout: 15_000 }).toEqual(["0"]);
+    stop.abort();
+    await working;
+  });
+
+  test("a Send that could not be kept either tells that a bus which said unavailable may have it", async () => {
+    const bus = await startBus();
+    const answer = { status: 503, body: { code: "unavailable", message: "BUSY: try again" } };
+    const network = await startFailingProxy(bus.port, () => answer);
+    const file = `${temporaryFolder()}/file`;
+    writeFileSync(file, "");
+    const joe = clientFor(network, { outbox: `${file}/outbox.db`, retryForMs: 0 });
+    const failure = await joe.send({ to: "jack", body: "0" }).catch((error) => error);
+    expect(failure).toBeInstanceOf(UnreachableError);
+    expect(failure).toMatchObject({ mayHaveArrived: true, message: expect.stringContaining("no draft could be kept") });
   });
 
   test("a Send whose answer was lost is kept with its request_id, and stored once", async () => {

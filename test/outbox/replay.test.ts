@@ -39,6 +39,20 @@ describe("a replay", () => {
     expect(outbox.list()).toEqual([]);
   });
 
+  test("does not call refused what another process has sent meanwhile", async () => {
+    const [bus, outbox] = [await startBus(), newOutbox()];
+    await keep(outbox, letter());
+    const behind = letter();
+    const slow = outbox.sender(async (sent) => {
+      if (sent.subject !== behind.subject || outbox.list().length === 0) return over(bus)(sent);
+      await outbox.sender(over(bus)).replay("joe");
+      throw failure(Code.PermissionDenied, "NOT_YOUR_NAME");
+    });
+    expect(await slow.send(behind)).toMatchObject({ status: "sent", response: { deduplicated: true } });
+    expect(outbox.list()).toEqual([]);
+    expect(await subjects(bus, "jack")).toHaveLength(2);
+  });
+
   test("keeps a draft whose answer was lost, and repeats it with the request_id that it was kept with", async () => {
     const [bus, outbox] = [await startBus(), newOutbox()];
     await keep(outbox, letter(), letter());
@@ -205,6 +219,16 @@ describe("INBOX_FULL parks that recipient's drafts only", () => {
       await sender.replay("joe");
     }
     expect(outbox.list()).toEqual([]);
+  });
+
+  test("for no longer than that where the clock was set back meanwhile", async () => {
+    const [bus, outbox] = [await startBus(), newOutbox()];
+    await keep(outbox, letter());
+    const { send } = failingFirst(over(bus), failure(Code.ResourceExhausted, "INBOX_FULL"));
+    const sender = outbox.sender(send);
+    expect(await sender.replay("joe")).toMatchObject({ parked: 1 });
+    outbox.now -= DAY_MS;
+    expect(await sender.replay("joe")).toMatchObject({ sent: 1, waiting: 0 });
   });
 
   test("and a person's retry of one tries them all at once, in their order", async () => {

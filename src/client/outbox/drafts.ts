@@ -11,6 +11,7 @@ import {
   MAX_INTERNAL_ERRORS,
   type NamedLetter,
   type Owner,
+  PARKED_MS,
 } from "./draft.ts";
 import {
   assertSendable,
@@ -99,7 +100,9 @@ export class Drafts {
     return this.#file.read((db) => {
       const row = db
         .prepare(
-          `select * from drafts where ${IN_TURN} and expires_at > @now and (state = 'waiting' or retry_at <= @now) order by id limit 1`,
+          // A time further off than any that is set: the clock was set back, which must not hold mail.
+          `select * from drafts where ${IN_TURN} and expires_at > @now
+             and (state = 'waiting' or retry_at not between @now + 1 and @now + ${PARKED_MS}) order by id limit 1`,
         )
         .get({ ...owner, now }) as Row | undefined;
       return row && draftOf(row);
@@ -133,13 +136,13 @@ export class Drafts {
     });
   }
 
-  /** Refused for good. */
-  setAside(id: number, reason: string): void {
-    this.#file.write((db) =>
-      db
-        .prepare("update drafts set state = 'set aside', reason = ? where id = ? and state in ('waiting', 'parked')")
-        .run(reason, id),
-    );
+  /** Refused for good. False: another process has sent it meanwhile, or somebody dropped it. */
+  setAside(id: number, reason: string): boolean {
+    return this.#file.write((db) => {
+      const update =
+        "update drafts set state = 'set aside', reason = ? where id = ? and state in ('waiting', 'parked')";
+      return db.prepare(update).run(reason, id).changes > 0;
+    });
   }
 
   /** A try that the bus could not make sense of. True: it was one too many, and the draft is set aside. */

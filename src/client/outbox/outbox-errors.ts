@@ -26,7 +26,8 @@ export class NotKeptError extends UnreachableError {
     this.message = `${plain}; and no draft could be kept: ${why.message}`;
     this.cause = away;
     // What a bus answered with "unavailable" it may have stored all the same; anything else says that nothing was tried.
-    this.#mayHaveArrived = away instanceof UnreachableError ? away.mayHaveArrived : away instanceof ConnectError;
+    const answered = away instanceof ConnectError || away instanceof BusRefusal;
+    this.#mayHaveArrived = away instanceof UnreachableError ? away.mayHaveArrived : answered;
   }
 
   override get mayHaveArrived(): boolean {

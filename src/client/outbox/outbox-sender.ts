@@ -11,7 +11,7 @@ import type { Keeping } from "./draft-row.ts";
 import type { Drafts, Kept } from "./drafts.ts";
 import type { LiveSend } from "./live-send.ts";
 import { NotKeptError, OutboxError, OutboxFullError } from "./outbox-errors.ts";
-import { type Answered, type Replayed, type ReplayLimits, replay } from "./replay.ts";
+import { type Answered, NOTHING_WAITED, type Replayed, type ReplayLimits, replay } from "./replay.ts";
 import { verdictOn } from "./verdict.ts";
 
 /** `queued`: synced to this host's disk, and tried until it is sent, refused visibly, or EXPIRED visibly. Never "sent". */
@@ -80,12 +80,13 @@ export class OutboxSender {
   }
 
   /**
-   * Tries the drafts of this sender; `stopped` tells what a bus that takes none says. undefined: no draft was ever kept
-   * here. Fails with an OutboxError if the file can't be used.
+   * Tries the drafts of this sender; `stopped` tells what a bus that takes none says. Fails with an OutboxError if the file
+   * can't be used.
    */
-  async replay(sender: string, limits: ReplayLimits = SHORT_REPLAY): Promise<Replayed | undefined> {
+  async replay(sender: string, limits: ReplayLimits = SHORT_REPLAY): Promise<Replayed> {
+    const owner = this.#ownerOf(sender);
     const drafts = await this.#existing();
-    return drafts && this.#replay(drafts, this.#ownerOf(sender), limits);
+    return drafts && drafts.waiting(owner) > 0 ? this.#replay(drafts, owner, limits) : NOTHING_WAITED;
   }
 
   /** Of what is under way here, nothing is lost: it opens the file again. */

@@ -31,6 +31,16 @@ export interface Replayed {
   readonly nextRetryAt: number | undefined;
 }
 
+export const NOTHING_WAITED: Replayed = {
+  sent: 0,
+  parked: 0,
+  setAside: 0,
+  expired: 0,
+  waiting: 0,
+  stopped: undefined,
+  nextRetryAt: undefined,
+};
+
 export interface Stop {
   readonly reason: string;
   /** No bus answered, or it is not available now. */
@@ -88,8 +98,7 @@ function judge(drafts: Drafts, draft: Draft, verdict: Verdict, now: number): "pa
   const { reason } = verdict;
   switch (verdict.kind) {
     case "refused":
-      drafts.setAside(draft.id, reason);
-      return "setAside";
+      return drafts.setAside(draft.id, reason) ? "setAside" : undefined;
     case "inbox full":
       drafts.park(draft, now + PARKED_MS, reason);
       return "parked";
