@@ -28,8 +28,12 @@ function migrations(): Migration[] {
 
 /** Throws for a file of another program; changes nothing. */
 export function assertOurs(db: Database): void {
-  const application = db.pragma("application_id", { simple: true }) as number;
-  const empty = db.prepare("select count(*) from sqlite_schema").pluck().get() === 0;
+  // One snapshot: another process may be making the tables just now.
+  const look = db.transaction(() => ({
+    application: db.pragma("application_id", { simple: true }),
+    empty: db.prepare("select count(*) from sqlite_schema").pluck().get() === 0,
+  }));
+  const { application, empty } = look.deferred();
   if (application !== APPLICATION_ID && !(empty && application === 0)) {
     throw new Error(`${db.name} is not a database of agentbus; name another file`);
   }
@@ -38,7 +42,7 @@ export function assertOurs(db: Database): void {
 /** Throws for a database from a newer agentbus, and then changes nothing. */
 export function migrate(db: Database): void {
   const all = migrations();
-  const found = db.pragma("user_version", { simple: true }) as number;
+  const found = versionOf(db);
   if (found > all.length) {
     throw new Error(
       `${db.name} has schema version ${found}, this agentbus knows only ${all.length}: it was written by a newer one; start that, or restore a backup from before the upgrade`,
@@ -46,9 +50,15 @@ export function migrate(db: Database): void {
   }
   for (const { version, sql } of all.slice(found)) {
     db.transaction(() => {
+      // Another process may have been faster.
+      if (versionOf(db) >= version) return;
       db.exec(sql);
       db.pragma(`application_id = ${APPLICATION_ID}`);
       db.pragma(`user_version = ${version}`);
     }).immediate();
   }
+}
+
+function versionOf(db: Database): number {
+  return db.pragma("user_version", { simple: true }) as number;
 }
