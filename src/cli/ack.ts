@@ -2,8 +2,9 @@
 import type { Command } from "commander";
 import { AckResponseSchema } from "#gen/agentbus/v1/message_bus_pb.js";
 import { answerOf, busOf } from "./call-bus.ts";
+import { callCommand } from "./call-command.ts";
 import { EXIT } from "./exit-codes.ts";
-import { agentOf, type CommonOptions, callCommand, callSettings, settle } from "./setting-options.ts";
+import { agentOf, type CommonOptions, callSettings, settle } from "./setting-options.ts";
 import { say, writeAnswer } from "./write-output.ts";
 
 interface AckOptions extends CommonOptions {

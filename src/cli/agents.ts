@@ -4,9 +4,10 @@ import { type ListAgentsResponse, ListAgentsResponseSchema } from "#gen/agentbus
 import { MAX_PAGE_SIZE } from "../message.ts";
 import { alignColumns } from "./align-columns.ts";
 import { answerOf, busOf } from "./call-bus.ts";
+import { callCommand } from "./call-command.ts";
 import { EXIT } from "./exit-codes.ts";
 import { timeText } from "./message-text.ts";
-import { type CommonOptions, callCommand, callSettings, settle } from "./setting-options.ts";
+import { type CommonOptions, callSettings, settle } from "./setting-options.ts";
 import { say, writeAnswer } from "./write-output.ts";
 
 interface AgentsOptions extends CommonOptions {

@@ -11,17 +11,17 @@ import { awaitAnswer } from "../client/await-answer.ts";
 import { BusClient } from "../client/bus-client.ts";
 import type { MessageBusClient } from "../client/connect-bus.ts";
 import { isBounce } from "../client/is-bounce.ts";
-import type { Settings } from "../config.ts";
-import { answerOf, repeatSafely } from "./call-bus.ts";
-import { durationBetween, durationText } from "./duration.ts";
+import { answerOf, repeatSafely, usable } from "./call-bus.ts";
+import { callCommand } from "./call-command.ts";
+import { durationOption, durationText } from "./duration.ts";
 import { EXIT } from "./exit-codes.ts";
-import { Failure, localFailure } from "./failure.ts";
+import { Failure } from "./failure.ts";
 import { messageText } from "./message-text.ts";
 import { stateOfQuestion } from "./question-state.ts";
 import { readBody } from "./read-body.ts";
 import { sayRemarks } from "./send.ts";
-import { outboxSenderOf } from "./send-through-outbox.ts";
-import { agentOf, type CommonOptions, callCommand, callSettings, settle } from "./setting-options.ts";
+import { sendKept } from "./send-through-outbox.ts";
+import { agentOf, type CommonOptions, callSettings, settle } from "./setting-options.ts";
 import { untilSignal } from "./until-signal.ts";
 import { say, writeAnswer } from "./write-output.ts";
 
@@ -37,7 +37,6 @@ interface AskOptions extends CommonOptions {
 }
 
 export function askCommand(): Command {
-  const duration = durationBetween("1s", "7d");
   return callCommand("ask")
     .description(
       "Send a question, wait for its answer, print it and mark it as read. Other mail stays as it is. " +
@@ -47,11 +46,13 @@ export function askCommand(): Command {
     .argument("[BODY]", 'The question; - reads it from standard input, "" sends none.')
     .option("-s, --subject <SUBJECT>", "What it is about, in one line.", "Question")
     .option("--body-file <FILE>", "Read the question from this file.")
-    .option(
-      "--timeout <DURATION>",
-      `Wait this long, 1s-7d, over restarts of the bus too. (default: ${DEFAULT_TIMEOUT})`,
-      duration,
-      duration(DEFAULT_TIMEOUT),
+    .addOption(
+      durationOption(
+        "--timeout <DURATION>",
+        "Wait this long, 1s-7d, over restarts of the bus too.",
+        ["1s", "7d"],
+        DEFAULT_TIMEOUT,
+      ),
     )
     .option(
       "--request-id <ID>",
@@ -77,7 +78,7 @@ async function ask(to: string, argument: string | undefined, options: AskOptions
   const again = `to go on waiting, repeat it with --request-id ${requestId}`;
 
   const retryForMs = Math.min(SEND_MS, options.timeout);
-  const client = new BusClient({ urls: settings.url, token: settings.token, retryForMs });
+  const client = usable(() => new BusClient({ urls: settings.url, token: settings.token, retryForMs }));
   const bus = client.rpc;
   const interrupted = untilSignal();
   let messageId: string | undefined;
@@ -107,18 +108,6 @@ async function ask(to: string, argument: string | undefined, options: AskOptions
   } finally {
     interrupted.forget();
     await client.close();
-  }
-}
-
-/** What was kept before goes first, so that nobody reads a question before what led to it. */
-async function sendKept(settings: Settings, agent: string): Promise<void> {
-  const outbox = outboxSenderOf(settings);
-  try {
-    await outbox.replay(agent);
-  } catch (error) {
-    say(`drafts of ${agent} could not be sent first: ${localFailure(error).message}`);
-  } finally {
-    outbox.close();
   }
 }
 

@@ -3,10 +3,11 @@ import { create } from "@bufbuild/protobuf";
 import type { Command } from "commander";
 import { BroadcastResponseSchema } from "#gen/agentbus/v1/message_bus_pb.js";
 import { ALL } from "../message.ts";
+import { callCommand } from "./call-command.ts";
 import { readBody } from "./read-body.ts";
 import { type SendOptions, sayRemarks, sendFields, withSendOptions } from "./send.ts";
 import { sendThroughOutbox } from "./send-through-outbox.ts";
-import { agentOf, callCommand, callSettings, settle } from "./setting-options.ts";
+import { agentOf, callSettings, settle } from "./setting-options.ts";
 import { writeAnswer } from "./write-output.ts";
 
 interface BroadcastOptions extends SendOptions {

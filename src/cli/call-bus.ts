@@ -17,9 +17,14 @@ const START_ONE = ' Start one with "agentbus serve", or name its address: --url 
 
 /** The bus that the settings name. A call that waits for mail takes `waitSeconds` longer. */
 export function busOf(settings: Settings, waitSeconds = 0, answerMs = ANSWER_TIMEOUT_MS): MessageBusClient {
+  const timeoutMs = answerMs + waitSeconds * 1000;
+  return usable(() => connectBus({ urls: settings.url, token: settings.token, timeoutMs }));
+}
+
+/** Makes a client. What it throws then is about a setting that a person gave. */
+export function usable<T>(make: () => T): T {
   try {
-    const timeoutMs = answerMs + waitSeconds * 1000;
-    return connectBus({ urls: settings.url, token: settings.token, timeoutMs });
+    return make();
   } catch (error) {
     throw usageFailure(localFailure(error).message);
   }

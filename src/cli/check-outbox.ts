@@ -1,6 +1,6 @@
 /** What doctor finds out about the outbox of this host. It must not send, make or change anything. */
 import { constants } from "node:fs";
-import { access, statfs } from "node:fs/promises";
+import { access, stat, statfs } from "node:fs/promises";
 import { dirname } from "node:path";
 import type { DraftHead } from "../client/outbox/draft.ts";
 import { outboxFile } from "../client/outbox/outbox-file.ts";
@@ -43,6 +43,8 @@ function draftsOf(file: string, drafts: readonly DraftHead[]): Check {
 }
 
 async function readDrafts(file: string): Promise<DraftHead[]> {
+  // Opening an empty one would make its tables.
+  if ((await stat(file)).size === 0) return [];
   // Only here, so that nobody loads a database who has no drafts.
   const { Drafts } = await import("../client/outbox/drafts.ts");
   const drafts = new Drafts(file);

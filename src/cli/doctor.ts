@@ -1,17 +1,18 @@
 /** `agentbus doctor`: says what is wrong between here and the bus. It must not change anything, nor know how to look. */
 import type { Command } from "commander";
+import { callCommand } from "./call-command.ts";
 import { checkAddress } from "./check-address.ts";
 import { checkBus } from "./check-bus.ts";
 import { checkHost } from "./check-host.ts";
 import { checkOutbox } from "./check-outbox.ts";
 import { type Check, fail, ok, warn } from "./doctor-check.ts";
 import { EXIT } from "./exit-codes.ts";
-import { type CommonOptions, callCommand, callSettings, settle } from "./setting-options.ts";
+import { type CommonOptions, callSettings, settle } from "./setting-options.ts";
 import { oneLine } from "./visible-text.ts";
 import { writeDocument, writeOut } from "./write-output.ts";
 
 export function doctorCommand(): Command {
-  return callCommand("doctor")
+  return callCommand("doctor", { flushFirst: false })
     .description(
       "Look for what is wrong between here and the bus, and say what to do: address, TLS, store, versions, clocks, " +
         "token, name, outbox, this host. Ends with 0 if nothing fails, 5 if no bus can be reached, else 1.",

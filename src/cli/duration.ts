@@ -1,5 +1,5 @@
 /** Reads and writes lengths and points of time as people do. It must not know what they are for. */
-import { InvalidArgumentError } from "commander";
+import { InvalidArgumentError, Option } from "commander";
 
 const UNITS_MS: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 const RFC_3339 = /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d))?$/i;
@@ -21,6 +21,12 @@ export function durationBetween(min: string, max: string): (text: string) => num
     }
     return ms;
   };
+}
+
+/** An option that is never absent: help shows its default as a person writes it, the command gets milliseconds. */
+export function durationOption(flags: string, help: string, [min, max]: [string, string], fallback: string): Option {
+  const parse = durationBetween(min, max);
+  return new Option(flags, help).argParser(parse).default(parse(fallback), fallback);
 }
 
 /** For an option that takes a point of time: RFC 3339, a day (in UTC), or a length of time before now. */

@@ -1,7 +1,7 @@
 /** `agentbus history`: an agent's mail, read or not. It must not change any of it, nor know how it is listed. */
 import type { Command } from "commander";
+import { callCommand } from "./call-command.ts";
 import { type ListOptions, listMail, withListOptions } from "./list-mail.ts";
-import { callCommand } from "./setting-options.ts";
 
 export function historyCommand(): Command {
   return withListOptions(callCommand("history"))

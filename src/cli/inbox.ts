@@ -15,11 +15,12 @@ import {
   MAX_WAIT_SECONDS,
 } from "../message.ts";
 import { answerOf, busOf } from "./call-bus.ts";
+import { callCommand } from "./call-command.ts";
 import { EXIT } from "./exit-codes.ts";
 import { flushBefore } from "./flush-outbox.ts";
 import { HOOK_HOSTS, inboxHook } from "./inbox-hook.ts";
 import { messageText, timeText } from "./message-text.ts";
-import { agentOf, type CommonOptions, callCommand, callSettings, settle, wholeNumber } from "./setting-options.ts";
+import { agentOf, type CommonOptions, callSettings, settle, wholeNumber } from "./setting-options.ts";
 import { say, writeAnswer } from "./write-output.ts";
 
 const MAX_TOTAL_WAIT_SECONDS = 86_400;

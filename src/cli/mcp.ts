@@ -4,8 +4,9 @@
  */
 import type { Command } from "commander";
 import { packageVersion } from "../server/package-version.ts";
-import { localFailure, usageFailure } from "./failure.ts";
-import { agentOf, type CommonOptions, callCommand, callSettings, settle } from "./setting-options.ts";
+import { usable } from "./call-bus.ts";
+import { callCommand } from "./call-command.ts";
+import { agentOf, type CommonOptions, callSettings, settle } from "./setting-options.ts";
 import { say } from "./write-output.ts";
 
 export function mcpCommand(): Command {
@@ -35,15 +36,6 @@ async function mcp(_: CommonOptions, command: Command): Promise<void> {
   const bus = usable(() => new BusClient({ urls, token, agent, outbox }));
   await serveOnStdio({ desk: openDesk(agent, bus), version: packageVersion(), report });
   await bus.close();
-}
-
-/** What makes a client throw is a setting that a person gave. */
-function usable<T>(make: () => T): T {
-  try {
-    return make();
-  } catch (error) {
-    throw usageFailure(localFailure(error).message);
-  }
 }
 
 function report(error: unknown): void {

@@ -5,8 +5,9 @@ import { DeliveryState } from "#gen/agentbus/v1/message_pb.js";
 import { MAX_PAGE_SIZE } from "../message.ts";
 import { alignColumns } from "./align-columns.ts";
 import { answerOf, busOf } from "./call-bus.ts";
+import { callCommand } from "./call-command.ts";
 import { timeText } from "./message-text.ts";
-import { type CommonOptions, callCommand, callSettings, settle } from "./setting-options.ts";
+import { type CommonOptions, callSettings, settle } from "./setting-options.ts";
 import { writeAnswer } from "./write-output.ts";
 
 export function receiptCommand(): Command {

@@ -2,7 +2,8 @@
 import type { Command } from "commander";
 import { RemoveAgentResponseSchema } from "#gen/agentbus/v1/message_bus_pb.js";
 import { answerOf, busOf } from "./call-bus.ts";
-import { type CommonOptions, callCommand, callSettings, settle } from "./setting-options.ts";
+import { callCommand } from "./call-command.ts";
+import { type CommonOptions, callSettings, settle } from "./setting-options.ts";
 import { writeAnswer } from "./write-output.ts";
 
 interface RemoveOptions extends CommonOptions {

@@ -7,12 +7,13 @@ import { isBounce } from "../client/is-bounce.ts";
 import { replySubject } from "../client/reply-subject.ts";
 import { ALL, foldName, MAX_TTL_SECONDS } from "../message.ts";
 import { answerOf, busOf } from "./call-bus.ts";
+import { callCommand } from "./call-command.ts";
 import { EXIT } from "./exit-codes.ts";
 import { type Failure, refusal, usageFailure } from "./failure.ts";
 import { readBody } from "./read-body.ts";
 import { sayRemarks, sendFields } from "./send.ts";
 import { sendThroughOutbox } from "./send-through-outbox.ts";
-import { agentOf, type CommonOptions, callCommand, callSettings, settle, wholeNumber } from "./setting-options.ts";
+import { agentOf, type CommonOptions, callSettings, settle, wholeNumber } from "./setting-options.ts";
 import { say, writeAnswer } from "./write-output.ts";
 
 interface ReplyOptions extends CommonOptions {

@@ -1,7 +1,7 @@
 /** `agentbus search`: finds words in an agent's mail. It must not change any of it, nor know how words are found. */
 import type { Command } from "commander";
+import { callCommand } from "./call-command.ts";
 import { type ListOptions, listMail, withListOptions } from "./list-mail.ts";
-import { callCommand } from "./setting-options.ts";
 
 export function searchCommand(): Command {
   return withListOptions(callCommand("search"))

@@ -3,9 +3,10 @@ import type { Command } from "commander";
 import { v7 as uuidv7 } from "uuid";
 import { SendResponseSchema } from "#gen/agentbus/v1/message_bus_pb.js";
 import { MAX_TTL_SECONDS } from "../message.ts";
+import { callCommand } from "./call-command.ts";
 import { readBody } from "./read-body.ts";
 import { sendThroughOutbox } from "./send-through-outbox.ts";
-import { agentOf, type CommonOptions, callCommand, callSettings, settle, wholeNumber } from "./setting-options.ts";
+import { agentOf, type CommonOptions, callSettings, settle, wholeNumber } from "./setting-options.ts";
 import { say, writeAnswer } from "./write-output.ts";
 
 /** Also of `broadcast`. */

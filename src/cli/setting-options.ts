@@ -24,16 +24,6 @@ export function settingsCommand(name: string, of: readonly SettingName[], headin
   return command;
 }
 
-/** A command that calls a bus: what its agent could not send before is tried first, unless it sends through the outbox. */
-export function callCommand(name: string, { flushFirst = true } = {}): Command {
-  const command = settingsCommand(name, callSettings, "Who and where:");
-  if (!flushFirst) return command;
-  return command.hook("preAction", async (_, called) => {
-    const { flushBefore } = await import("./flush-outbox.ts");
-    await flushBefore(called);
-  });
-}
-
 function settingOption(name: SettingName): Option {
   const { flag, placeholder } = settings[name];
   const option = new Option(placeholder === "" ? `--${flag}` : `--${flag} <${placeholder}>`, settingHelp(name));

@@ -2,8 +2,9 @@
 import type { Command } from "commander";
 import { GetMessageResponseSchema } from "#gen/agentbus/v1/message_bus_pb.js";
 import { answerOf, busOf } from "./call-bus.ts";
+import { callCommand } from "./call-command.ts";
 import { messageText } from "./message-text.ts";
-import { agentOf, type CommonOptions, callCommand, callSettings, settle } from "./setting-options.ts";
+import { agentOf, type CommonOptions, callSettings, settle } from "./setting-options.ts";
 import { writeAnswer } from "./write-output.ts";
 
 export function showCommand(): Command {

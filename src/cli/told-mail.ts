@@ -3,9 +3,9 @@
  * must not know mail beyond its ids, nor any bus.
  */
 import { closeSync, mkdirSync, openSync } from "node:fs";
-import { homedir } from "node:os";
-import { dirname, isAbsolute, join } from "node:path";
+import { dirname } from "node:path";
 import Database from "better-sqlite3";
+import { stateFile } from "../client/state-file.ts";
 
 /** Another session holds the file for milliseconds at most. */
 const BUSY_TIMEOUT_MS = 1000;
@@ -29,7 +29,12 @@ export interface Claim {
 }
 
 /** Of these ids, claims the first `max` that were not told before. Throws an Error that names the file if it can't be used. */
-export function claimUntold(inbox: Inbox, ids: readonly string[], max: number, file = toldMailFile()): Claim {
+export function claimUntold(
+  inbox: Inbox,
+  ids: readonly string[],
+  max: number,
+  file = stateFile("agentbus/told-mail.db"),
+): Claim {
   try {
     mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
     closeSync(openSync(file, "a", 0o600));
@@ -68,11 +73,4 @@ function claimIn(db: Database.Database, { bus, agent }: Inbox, ids: readonly str
   });
   // At once for writing: of two sessions that come together the second sees what the first one claimed.
   return claim.immediate();
-}
-
-/** In the user's own folder of states; a relative one counts as none, as its specification says. */
-function toldMailFile(): string {
-  const given = process.env["XDG_STATE_HOME"] ?? "";
-  const home = isAbsolute(given) ? given : join(homedir(), ".local", "state");
-  return join(home, "agentbus", "told-mail.db");
 }

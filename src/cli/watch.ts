@@ -5,8 +5,10 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Command } from "commander";
 import { BusClient } from "../client/bus-client.ts";
-import { durationBetween } from "./duration.ts";
-import { type CommonOptions, callCommand, callSettings, settle } from "./setting-options.ts";
+import { usable } from "./call-bus.ts";
+import { callCommand } from "./call-command.ts";
+import { durationOption } from "./duration.ts";
+import { type CommonOptions, callSettings, settle } from "./setting-options.ts";
 import { untilSignal } from "./until-signal.ts";
 import { tellChanges } from "./watch-changes.ts";
 import { lookAtFleet } from "./watch-fleet.ts";
@@ -19,18 +21,12 @@ interface WatchOptions extends CommonOptions {
 }
 
 export function watchCommand(): Command {
-  const duration = durationBetween("1s", "1h");
   return callCommand("watch")
     .description(
       "Show all agents with what waits for them, and with --as NAME what that agent receives, as it changes. Marks " +
         "nothing as read. On a terminal q or Ctrl-C leaves; elsewhere each change is a line, with --json a document.",
     )
-    .option(
-      "--interval <DURATION>",
-      `How often it looks, 1s-1h. (default: ${DEFAULT_INTERVAL})`,
-      duration,
-      duration(DEFAULT_INTERVAL),
-    )
+    .addOption(durationOption("--interval <DURATION>", "How often it looks, 1s-1h.", ["1s", "1h"], DEFAULT_INTERVAL))
     .addHelpText(
       "after",
       `
@@ -44,7 +40,7 @@ Examples:
 
 async function watch(options: WatchOptions, command: Command): Promise<void> {
   const settings = settle(command, callSettings);
-  const client = new BusClient({ urls: settings.url, token: settings.token, retryForMs: 0 });
+  const client = usable(() => new BusClient({ urls: settings.url, token: settings.token, retryForMs: 0 }));
   const interrupted = untilSignal();
   const leave = new AbortController();
   const signal = AbortSignal.any([interrupted.signal, leave.signal]);

@@ -1,11 +1,13 @@
 /** `agentbus doctor`: each thing that can be wrong between here and the bus is named, with what to do. */
 
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { createServer, type RequestListener } from "node:http";
 import { type AddressInfo, createServer as createTcpServer, type Server } from "node:net";
 import { join } from "node:path";
 import { buffer } from "node:stream/consumers";
 import { describe, expect, onTestFinished, test } from "vitest";
+import { busKey } from "#dist/client/outbox/draft.js";
+import { Drafts } from "#dist/client/outbox/drafts.js";
 import { startBus, temporaryFolder } from "../start-bus.ts";
 import { makeCertificate } from "../wire/tls-material.ts";
 import { type CliOptions, cli, DEAD_URL, documentOf, mail, newName, sharedBus, until } from "./run-cli.ts";
@@ -172,10 +174,26 @@ describe("agentbus doctor", () => {
       /^0 warn: .*drafts that wait: 1, that will not be sent: 0; agentbus outbox flush/,
     );
     expect(await found("off")).toMatch(/^0 warn: off/);
+    const empty = join(temporaryFolder(), "empty.db");
+    writeFileSync(empty, "");
+    expect(await found(empty)).toMatch(/^0 ok: .*no drafts/);
+    expect(statSync(empty).size).toBe(0);
     const wrong = join(temporaryFolder(), "file");
     writeFileSync(wrong, "x".repeat(5000));
     expect(await found(wrong)).toMatch(/^1 fail: .*it is damaged/);
     expect(await found("/proc/agentbus/outbox.db")).toMatch(/^[01] (fail|warn): /);
+  });
+
+  test("sends nothing: a draft for this bus waits on", async () => {
+    const [bus, name, file] = [shared(), newName("joe"), join(temporaryFolder(), "outbox.db")];
+    const drafts = new Drafts(file);
+    onTestFinished(() => drafts.close());
+    const letter = { sender: name, recipient: "jack", subject: "x", body: "", requestId: "one" };
+    const why = { now: Date.now(), reason: "", mayHaveArrived: false };
+    drafts.keep({ bus: busKey([bus.url]), sender: name }, letter, why);
+    const { found } = await doctor(bus.url, ["--as", name], { env: { AGENTBUS_OUTBOX: file } });
+    expect(found["outbox"]).toMatch(/^warn: .*drafts that wait: 1/);
+    expect(drafts.list()).toHaveLength(1);
   });
 
   test("fails where the bus is not ready", async () => {

@@ -72,6 +72,7 @@ describe("agentbus COMMAND --help", () => {
     for (const help of helps) {
       expectSettings(help, local[command] ?? ofScope("call"));
       expect(help).toContain("--json");
+      expect(inOneLine(help)).not.toMatch(/\(default: [^()]*\) \(default/);
     }
   });
 

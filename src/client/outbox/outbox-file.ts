@@ -1,7 +1,7 @@
 /** Says where the file of drafts lies, and makes it so that only its user can read it. It knows nothing of its content. */
 import { closeSync, fsyncSync, mkdirSync, openSync } from "node:fs";
-import { homedir } from "node:os";
-import { dirname, isAbsolute, join, resolve } from "node:path";
+import { dirname, resolve } from "node:path";
+import { stateFile } from "../state-file.ts";
 
 /** How the setting names the user's own folder of states, on whatever system. */
 const STATE_HOME = "$XDG_STATE_HOME/";
@@ -13,10 +13,7 @@ export function outboxFile(
 ): string | undefined {
   if (setting === false) return undefined;
   if (!setting.startsWith(STATE_HOME)) return resolve(setting);
-  const given = environment["XDG_STATE_HOME"] ?? "";
-  // Its specification says that a relative one counts as none.
-  const home = isAbsolute(given) ? given : join(homedir(), ".local", "state");
-  return join(home, setting.slice(STATE_HOME.length));
+  return stateFile(setting.slice(STATE_HOME.length), environment);
 }
 
 /** Makes the file, empty, and the folders above it where they are missing; each lasts before this returns. */
