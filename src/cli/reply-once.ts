@@ -15,15 +15,29 @@ const MAX_PAUSE_MS = 10_000;
 /** Nobody is there, or wants to go on, to be answered: doing the work again would not help. */
 const NOBODY: readonly string[] = ["UNKNOWN_AGENT", "TOO_MANY_HOPS"];
 
+export interface Answer {
+  /** What it answers. */
+  readonly message: Message;
+  readonly body: string;
+  /** Is done before each try. */
+  readonly before: () => Promise<void>;
+}
+
 /**
  * Resolves with what became of it, in words. The message's own id names the reply, so that a worker that died between the
- * reply and the ack never answers twice: the bus knows the first one. Throws when the signal aborts.
+ * reply and the ack never answers twice: the bus knows the first one. It repeats by itself, so that `bus` need not. Throws
+ * when the signal aborts.
  */
-export async function replyOnce(bus: BusClient, message: Message, body: string, signal: AbortSignal): Promise<string> {
+export async function replyOnce(
+  bus: BusClient,
+  { message, body, before }: Answer,
+  signal: AbortSignal,
+): Promise<string> {
   const { id, traceparent } = message;
   const reply = { body, requestId: `reply:${id}`, traceparent };
   const end = performance.now() + TRY_FOR_MS;
   for (let failures = 0; ; failures++) {
+    await before();
     try {
       const sent = await bus.reply(message, reply, { signal });
       if (sent.status === "queued") return `its reply waits in the outbox: ${sent.reason}`;
@@ -34,7 +48,7 @@ export async function replyOnce(bus: BusClient, message: Message, body: string, 
       // Another text came out of an earlier run, and that one is the answer.
       if (refusal?.reason === "REQUEST_ID_REUSED") return "a reply was sent before";
       if (refusal !== undefined && NOBODY.includes(refusal.reason)) return `no reply: ${refusal.message}`;
-      const waitMs = refusal?.retryAfterMs ?? fullJitterMs(failures, MAX_PAUSE_MS);
+      const waitMs = (refusal?.retryAfterMs ?? 0) + fullJitterMs(failures, MAX_PAUSE_MS);
       if (!passes(error) || performance.now() + waitMs > end) throw error;
       await delay(waitMs, undefined, { signal }).catch(() => signal.throwIfAborted());
     }

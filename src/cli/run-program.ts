@@ -47,38 +47,34 @@ export async function runProgram([command = "", ...args]: readonly string[], run
   child.stdin?.end(run.stdin);
   const written = "maxBytes" in run.stdout && child.stdout ? collect(child.stdout, run.stdout.maxBytes) : undefined;
 
-  const late = run.timeoutMs === undefined ? undefined : AbortSignal.timeout(run.timeoutMs);
-  const end = AbortSignal.any(late === undefined ? [run.end] : [run.end, late]);
   const { pid } = child;
-  const terminate = () => signalGroup(pid, "SIGTERM");
+  let ending: Promise<void> | undefined;
+  const end = () => {
+    signalGroup(pid, "SIGTERM");
+    ending ??= killLeftovers(pid);
+  };
   const kill = () => signalGroup(pid, "SIGKILL");
-  end.addEventListener("abort", terminate);
+  // Plain listeners and a timer, which leave nothing behind in signals that outlive this program.
+  run.end.addEventListener("abort", end);
   run.kill.addEventListener("abort", kill);
+  const late = run.timeoutMs === undefined ? undefined : setTimeout(end, run.timeoutMs);
   try {
-    const ended = exited.then(() => "exited");
-    const first = await Promise.race([ended, aborted(end)]);
-    if (first !== "exited") await killLeftovers(pid);
     const [code, signal] = await exited;
-    if (end.aborted) {
+    if (ending !== undefined) {
+      await ending;
       run.end.throwIfAborted();
-      throw new ProgramError(`it ran longer than --timeout and was stopped`);
+      throw new ProgramError("it ran longer than --timeout and was stopped");
     }
     if (code !== 0) throw new ProgramError(code === null ? `it was killed by ${signal}` : `it ended with ${code}`);
     return (await written?.whole()) ?? Buffer.alloc(0);
   } catch (error) {
     throw error instanceof ProgramError ? new ProgramError(`${error.message} after ${secondsSince(began)}`) : error;
   } finally {
-    end.removeEventListener("abort", terminate);
+    clearTimeout(late);
+    run.end.removeEventListener("abort", end);
     run.kill.removeEventListener("abort", kill);
     child.stdout?.destroy();
   }
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener("abort", () => resolve(), { once: true });
-  });
 }
 
 /** Waits for all of the group to end, its leader being asked to already; and no longer than it may. */

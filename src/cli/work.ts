@@ -3,20 +3,22 @@
  * is leased, nor how a program is run and ended.
  */
 import { isUtf8 } from "node:buffer";
-import { type Command, Option } from "commander";
+import type { Command } from "commander";
 import type { Message } from "#gen/agentbus/v1/message_pb.js";
 import { BusClient } from "../client/bus-client.ts";
 import type { Trouble } from "../client/inbox-reader.ts";
 import { isBounce } from "../client/is-bounce.ts";
+import { outboxFile } from "../client/outbox/outbox-file.ts";
 import type { Job, WorkSummary } from "../client/work.ts";
 import { environmentName, type SettingName, type Settings } from "../config.ts";
 import { MAX_LEASE_SECONDS, MAX_MAX_BODY_BYTES } from "../message.ts";
-import { answerOf } from "./call-bus.ts";
-import { durationBetween, durationText } from "./duration.ts";
+import { answerOf, usable } from "./call-bus.ts";
+import { durationBetween, durationOption, durationText } from "./duration.ts";
 import { EXIT } from "./exit-codes.ts";
 import { timeText } from "./message-text.ts";
 import { replyOnce } from "./reply-once.ts";
 import { ProgramError, requireProgram, runProgram, secondsSince } from "./run-program.ts";
+import { sendKept } from "./send-through-outbox.ts";
 import { type CommonOptions, callSettings, settingsCommand, settle, wholeNumber } from "./setting-options.ts";
 import { type StopInSteps, stopInSteps } from "./stop-in-steps.ts";
 import { say, writeDocument } from "./write-output.ts";
@@ -38,7 +40,6 @@ interface WorkOptions extends CommonOptions {
 }
 
 export function workCommand(): Command {
-  const duration = durationBetween("1s", "7d");
   return settingsCommand("work", workSettings, "Where:")
     .description(
       "Run COMMAND, without a shell, for each message of AGENT: the body on its stdin, the rest in AGENTBUS_* variables. " +
@@ -54,19 +55,23 @@ export function workCommand(): Command {
       wholeNumber(1, MAX_CONCURRENCY),
     )
     .option("--once", "End once no mail waits; with 3 if there was none, with 1 if COMMAND failed.")
-    .option("--timeout <DURATION>", "End a COMMAND that runs longer, 1s-7d. (default: never)", duration)
+    .option(
+      "--timeout <DURATION>",
+      "End a COMMAND that runs longer, 1s-7d. (default: never)",
+      durationBetween("1s", "7d"),
+    )
     .option(
       "--lease <SECONDS>",
       `How soon another worker takes over when this one dies, ${MIN_LEASE_SECONDS}-${MAX_LEASE_SECONDS}. (default: ${DEFAULT_LEASE_SECONDS})`,
       wholeNumber(MIN_LEASE_SECONDS, MAX_LEASE_SECONDS),
     )
     .addOption(
-      new Option(
+      durationOption(
         "--grace <DURATION>",
         "When told to stop, wait so long for what runs, 1s-1h; a second signal kills it.",
-      )
-        .argParser(durationBetween("1s", "1h"))
-        .default(duration(DEFAULT_GRACE), DEFAULT_GRACE),
+        ["1s", "1h"],
+        DEFAULT_GRACE,
+      ),
     )
     .addHelpText(
       "after",
@@ -88,13 +93,15 @@ async function work(agent: string, program: readonly string[], options: WorkOpti
   requireProgram(program[0] ?? "");
   const address = { urls: settings.url, token: settings.token, agent };
   // It sends what COMMAND left in the outbox while the bus was away.
-  const bus = new BusClient({ ...address, outbox: settings.outbox });
+  const bus = usable(() => new BusClient({ ...address, outbox: settings.outbox }));
   // A reply is not kept there: it goes out while its lease is held, or another worker will do the work and reply.
-  const replies = new BusClient({ ...address, outbox: false });
+  const replies = new BusClient({ ...address, outbox: false, retryForMs: 0 });
   const steps = stopInSteps(options.grace, () =>
     say(`stopping: waits up to ${durationText(options.grace)} for what runs; a second signal kills it`),
   );
-  const handler = handlerOf(replies, program, options, environmentOf(settings, agent), steps);
+  const before = () => sendKept(settings, agent);
+  const answer: AnswerWith = (message, body, signal) => replyOnce(replies, { message, body, before }, signal);
+  const handler = handlerOf(answer, program, options, environmentOf(settings, agent), steps);
   try {
     const summary = await answerOf(
       bus.work(agent, handler, {
@@ -113,8 +120,11 @@ async function work(agent: string, program: readonly string[], options: WorkOpti
   }
 }
 
+/** Sends a reply; what became of it, in words. */
+type AnswerWith = (message: Message, body: string, signal: AbortSignal) => Promise<string>;
+
 function handlerOf(
-  replies: BusClient,
+  answer: AnswerWith,
   program: readonly string[],
   { reply, json, timeout }: WorkOptions,
   environment: Readonly<Record<string, string | undefined>>,
@@ -133,7 +143,7 @@ function handlerOf(
     const took = `done ${name} in ${secondsSince(began)}`;
     if (printed.length === 0) return say(took);
     if (!isUtf8(printed)) throw new ProgramError("what it printed is not text in UTF-8, and so no reply");
-    say(`${took}; ${await replyOnce(replies, message, printed.toString(), end)}`);
+    say(`${took}; ${await answer(message, printed.toString(), end)}`);
   };
 }
 
@@ -142,7 +152,8 @@ function environmentOf(settings: Settings, agent: string): Record<string, string
   const given: Partial<Record<SettingName, string | undefined>> = {
     url: settings.url.join(","),
     token: settings.token,
-    outbox: settings.outbox === false ? "off" : settings.outbox,
+    // Whole, so that it is the same one wherever COMMAND goes.
+    outbox: outboxFile(settings.outbox) ?? "off",
     agent,
   };
   const named = Object.entries(given).map(([name, value]) => [environmentName(name as SettingName), value]);

@@ -37,10 +37,15 @@ export async function workOn(
   const summary = { done: 0, failed: 0, lost: 0 };
   const running = new Set<Promise<void>>();
   const failures: unknown[] = [];
+  // No race of all that runs: each would leave something behind in a job that takes for ever.
+  let oneEnded = Promise.withResolvers<void>();
   try {
     for (;;) {
       // Nothing is leased that nobody works on.
-      while (running.size >= concurrency) await Promise.race(running);
+      while (running.size >= concurrency) {
+        oneEnded = Promise.withResolvers();
+        await oneEnded.promise;
+      }
       const delivery = await reader.next();
       if (delivery === undefined) break;
       const job = work(delivery)
@@ -48,7 +53,10 @@ export async function workOn(
           failures.push(error);
           reader.stop();
         })
-        .finally(() => running.delete(job));
+        .finally(() => {
+          running.delete(job);
+          oneEnded.resolve();
+        });
       running.add(job);
     }
   } finally {

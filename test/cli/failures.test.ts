@@ -120,6 +120,10 @@ describe("wrong usage ends with 2, one line on stderr and nothing on stdout", ()
     const ended = await cli(["agents", "--token", "sec ret"]);
     expect(ended).toMatchObject({ code: 2, stdout: "", stderr: expect.stringMatching(/^the token must be .*\n$/) });
     expect(ended.stderr).not.toContain("sec");
+    for (const words of [["ask", "jack", "?", "--as", "joe"], ["work", "joe", "--", "true"], ["watch"]]) {
+      const [command = "", ...rest] = words;
+      expect(await cli([command, "--token", "sec ret", ...rest])).toMatchObject({ code: 2, stderr: ended.stderr });
+    }
   });
 });
 

@@ -1,9 +1,9 @@
 /** `agentbus work --reply`: what COMMAND prints is the one answer to its message, whatever dies when. */
 import { randomBytes } from "node:crypto";
-import { writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { startBus, type TestBus, temporaryFolder } from "../start-bus.ts";
-import { newName, sharedBus, until } from "./run-cli.ts";
+import { spawnBus, startBus, type TestBus, temporaryFolder } from "../start-bus.ts";
+import { MAIN, newName, sharedBus, until } from "./run-cli.ts";
 import { deliveryOf, startWorker } from "./worker.ts";
 
 const shared = sharedBus();
@@ -114,6 +114,29 @@ describe("--reply", () => {
     expect(await answerOnce(bus, oracle, "echo 8091; sleep 9 2>/dev/null &")).toMatchObject({ code: 0 });
     expect(performance.now() - began).toBeLessThan(8000);
     expect(await replies()).toMatchObject([{ body: "8091\n" }]);
+  });
+
+  test("goes out behind what COMMAND sent before it while the bus was away", { timeout: 30_000 }, async () => {
+    const bus = await spawnBus();
+    const { oracle, asker } = await question(bus);
+    const folder = temporaryFolder();
+    const waitFor = (file: string) => `until [ -e ${folder}/${file} ]; do sleep 0.05; done`;
+    const progress = `"${process.execPath}" "${MAIN}" send ${asker} "half way" -s Progress --as ${oracle}`;
+    const shell = `touch ${folder}/begun; ${waitFor("away")}; ${progress}; echo $? > ${folder}/kept; ${waitFor("back")}; echo 8091`;
+    const env = { AGENTBUS_OUTBOX: `${folder}/outbox.db` };
+    startWorker(bus, oracle, ["--reply"], shell, { env });
+    await until("COMMAND to begin", () => existsSync(`${folder}/begun`));
+    await bus.kill("SIGKILL");
+    writeFileSync(`${folder}/away`, "");
+    await until(
+      "its message to be kept",
+      () => existsSync(`${folder}/kept`) && readFileSync(`${folder}/kept`, "utf8") === "4\n",
+    );
+    const again = await spawnBus({}, { folder: bus.folder, port: bus.port });
+    writeFileSync(`${folder}/back`, "");
+    const mail = async () => (await again.ok("PullInbox", { agent: asker })).messages;
+    await until("both", async () => (await mail()).length === 2);
+    expect(await mail()).toMatchObject([{ body: "half way" }, { body: "8091\n" }]);
   });
 
   test("waits for a rate limit instead of running COMMAND again", async () => {

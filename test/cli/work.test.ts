@@ -1,5 +1,5 @@
 /** `agentbus work`: what COMMAND is given, and what becomes of its message however it ends. */
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, realpathSync, writeFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { spawnBus, startBus, temporaryFolder } from "../start-bus.ts";
 import { cli, documentOf, mail, newName, sharedBus, startCli, unread, until } from "./run-cli.ts";
@@ -68,6 +68,14 @@ describe("COMMAND", () => {
     expect((await startWorker(shared(), name, ["--once"], shell, { env }).ended()).code).toBe(0);
     const { messages } = await shared().ok("PullInbox", { agent: `joe-${name}` });
     expect(messages).toMatchObject([{ from: name, inReplyTo: id, body: "done" }]);
+  });
+
+  test("has the outbox of its worker wherever it goes", async () => {
+    const [name, folder] = [newName("jack"), temporaryFolder()];
+    await mail(shared(), name, "x");
+    const options = { cwd: folder, env: { AGENTBUS_OUTBOX: "outbox.db" } };
+    const { stdout } = await startWorker(shared(), name, ["--once"], 'printf %s "$AGENTBUS_OUTBOX"', options).ended();
+    expect(stdout).toBe(`${realpathSync(folder)}/outbox.db`);
   });
 
   test("that fails twice is run again after a growing delay, and its message is done when it succeeds", async () => {
