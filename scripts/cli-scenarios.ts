@@ -46,6 +46,7 @@ export const scenarios: Readonly<Record<string, readonly Step[]>> = {
     "agentbus inbox --as lea",
     "agentbus work oracle --once -- true || echo exit $?",
   ],
+  mcp: [`echo '{"jsonrpc":"2.0","id":1,"method":"ping"}' | agentbus mcp --as jack`],
   outbox: [
     'agentbus send jack "The disk is full." -s Alarm --as joe --url http://127.0.0.1:1 || echo exit $?',
     "agentbus outbox --as joe",
