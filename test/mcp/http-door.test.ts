@@ -1,7 +1,7 @@
 /** /mcp as a door of the bus: who may come in and as whom, over which HTTP, and what is refused how. */
 import https from "node:https";
 import { gzipSync } from "node:zlib";
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { startBus, temporaryFolder } from "../start-bus.ts";
 import { tokenOf } from "../wire/bus-tokens.ts";
 import { type Caller, overHttp1, overHttp2, type Reply } from "../wire/http-calls.ts";
@@ -99,6 +99,16 @@ describe("who speaks at /mcp", () => {
     );
     expect(told(await post(call, toolCall("check_inbox")))).toBe("400 INVALID_FIELD");
   });
+});
+
+test("nothing that the bus's own environment says of calls has a word in what a host asks", async () => {
+  const { port } = await startBus();
+  onTestFinished(() => void vi.unstubAllEnvs());
+  const elsewhere = { TOKEN: "of-another-bus", URL: "no address", AGENT: "joe", OUTBOX: "/nowhere/outbox.db" };
+  for (const [name, value] of Object.entries(elsewhere)) vi.stubEnv(`AGENTBUS_${name}`, value);
+  const reply = await post(overHttp1(port), toolCall("check_inbox"), AS_JACK);
+  expect(told(reply)).toBe("200");
+  expect(answerIn(reply).result).toMatchObject({ structuredContent: { messages: [] } });
 });
 
 describe("/mcp", () => {
