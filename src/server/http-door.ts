@@ -4,7 +4,7 @@
 import type { Duplex } from "node:stream";
 import { requireAdmin } from "../permissions.ts";
 import { type Admission, type HeaderOf, tokenIn } from "./admission.ts";
-import { isGone, writeAnswer } from "./answer.ts";
+import { cutShort, isGone, writeAnswer } from "./answer.ts";
 import { compatInbox, compatSend } from "./compat.ts";
 import type { Cors } from "./cors.ts";
 import { errorAnswerOf, HttpError } from "./error-answer.ts";
@@ -102,6 +102,7 @@ export function createHttpDoor(parts: HttpDoorParts): HttpHandler {
     return async (visit) => {
       const { request, response, header, url } = visit;
       const who = await admit(visit);
+      requireMethod(request, "POST");
       const call = { who, named: header("x-bus-agent"), token: tokenIn(header), url, connect };
       await serveMounted(mounted, call, request, response);
     };
@@ -157,8 +158,10 @@ export function createHttpDoor(parts: HttpDoorParts): HttpHandler {
       log.debug({ method, path, http, type, client, status: response.statusCode, ms }, "request");
     });
     serve(request, response).catch((error: unknown) => {
-      if (!isGone(response))
-        writeAnswer(response, errorAnswerOf(error, `${request.method} ${request.url?.split("?", 1)[0]}`, log));
+      if (isGone(response)) return;
+      const answer = errorAnswerOf(error, `${request.method} ${request.url?.split("?", 1)[0]}`, log);
+      if (response.headersSent) cutShort(response);
+      else writeAnswer(response, answer);
     });
   };
 }
