@@ -39,8 +39,6 @@ export function frontPage({ header, secure, token }: FrontPageCall): Answer {
       "content-length": String(Buffer.byteLength(body)),
       "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
       "x-content-type-options": "nosniff",
-      // It names the address that this caller used.
-      "cache-control": "no-store",
       vary: "accept",
     },
     body,

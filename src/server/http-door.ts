@@ -137,6 +137,8 @@ export function createHttpDoor(parts: HttpDoorParts): HttpHandler {
     const header: HeaderOf = (name) => headerOf(request, name);
     // Before anything can fail: a page may read why.
     for (const [name, value] of cors.headersFor(header("origin"))) response.setHeader(name, value);
+    // Mail is for who asked, and a cache in between does not know our header for the token.
+    if (request.method !== "POST") response.setHeader("cache-control", "no-store");
     // A browser asks before it sends a token along: there is nobody to admit.
     const preflight = request.method === "OPTIONS" ? cors.preflight(header) : undefined;
     if (preflight !== undefined) return writeAnswer(response, preflight);
