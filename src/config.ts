@@ -57,6 +57,12 @@ function text(value: string): string {
   return value;
 }
 
+/** What every header can carry. It must not be shown. */
+function secret(value: string): string {
+  if (!/^[\x21-\x7e]+$/.test(value)) throw new Error("must be visible ASCII characters without spaces");
+  return value;
+}
+
 function retention(value: string): number {
   const [, digits = "", unit = ""] = /^(\d{1,6})([hd])$/.exec(value) ?? [];
   const ms = Number(digits) * (RETENTION_UNITS_MS[unit] ?? 0);
@@ -123,7 +129,7 @@ export const settings = {
     default: undefined,
     help: "The shared bus token. Better given by the environment: a flag shows in the process list.",
     scope: "both",
-    parse: text,
+    parse: secret,
   }),
   requireAgentTokens: setting({
     flag: "require-agent-tokens",

@@ -22,7 +22,7 @@ const written: Record<SettingName, { taken: [text: string, value: unknown][]; re
     refused: ["65536", "-1", "1.5", "1e3", "0x10", " 1", "", "http"],
   },
   store: { taken: [["sqlite:/data/bus.db", "sqlite:/data/bus.db"]], refused: [""] },
-  token: { taken: [["secret", "secret"]], refused: [""] },
+  token: { taken: [["secret", "secret"]], refused: ["", "two words", "a line\n", "schlüssel"] },
   requireAgentTokens: { taken: [["true", true]], refused: ["yes", "1", "TRUE", ""] },
   corsOrigin: {
     taken: [

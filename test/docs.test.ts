@@ -1,10 +1,12 @@
 /** What README.md and docs/cli.md show is what the programs print. */
-import { execFile } from "node:child_process";
+import { execFile, execFileSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { describe, expect, test } from "vitest";
 import { environmentName, type SettingName, settings } from "#dist/config.js";
 
+const ROOT = fileURLToPath(new URL("../", import.meta.url));
 const run = promisify(execFile);
 const script = (name: string) =>
   run(process.execPath, [new URL(`../scripts/${name}`, import.meta.url).pathname, "--check"]);
@@ -64,6 +66,22 @@ describe("a page", () => {
       expect(missing).toEqual([]);
     },
   );
+});
+
+test("nothing sends a stranger to the npm registry, where agentbus is another program", () => {
+  const words = ["ls-files", "--cached", "--others", "--exclude-standard", "*.md", "src", "examples", "deploy"];
+  const files = execFileSync("git", words, { cwd: ROOT, encoding: "utf8" }).trim().split("\n");
+  const texts = files
+    .filter((file) => existsSync(`${ROOT}${file}`))
+    .map((file) => [file, readFileSync(`${ROOT}${file}`, "utf8")]);
+  const filesWith = (pattern: RegExp) => texts.filter(([, text = ""]) => pattern.test(text)).map(([file]) => file);
+  expect(texts.length).toBeGreaterThan(100);
+  expect(
+    filesWith(/\bnp(m (i|install|add|exec)|x)( -\S+)* agentbus@|\bnpm (i|install|add|exec)( -\S+)* agentbus(?![\w-])/),
+  ).toEqual([]);
+  // Where npx has it, and only there: in a clone, or behind the install.
+  const clone = ["README.md", "docs/decisions/0013-package.md", "docs/mcp.md", "docs/operations.md"];
+  expect(filesWith(/\bnpx( -\S+)* agentbus\b/)).toEqual(clone);
 });
 
 describe("docs/cli.md", () => {

@@ -225,11 +225,12 @@ export class BusClient {
 const whoAmI = `the client's option agent, or ${environmentName("agent")}`;
 
 /** What the options leave out is settled as on the command line. */
+/** Of the environment only what no option says: a variable that is wrong, but not asked for, must not matter. */
 function callSettings({ urls, token, agent, outbox }: BusClientOptions) {
-  const environment = Object.fromEntries(
-    (["url", "token", "agent", "outbox"] as const).map(environmentName).map((name) => [name, process.env[name]]),
-  );
-  const given = readSettings({}, environment);
+  const options = { url: urls, token, agent, outbox };
+  const names = (Object.keys(options) as (keyof typeof options)[]).filter((name) => options[name] === undefined);
+  const environment = names.map(environmentName).map((name) => [name, process.env[name]]);
+  const given = readSettings({}, Object.fromEntries(environment));
   const url = urls === undefined ? given.url : settings.url.parse([urls].flat().join(","));
   return {
     url,

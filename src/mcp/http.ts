@@ -26,7 +26,9 @@ const NEVER_DIALED = "http://localhost";
 
 export function openMcpDoor(parts: Omit<BusServerParts, "desk">): (call: HostCall) => Promise<Response> {
   return async ({ request, agent, token, connect }) => {
-    const bus = new BusClient({ urls: NEVER_DIALED, token, agent, connect, retryForMs: NO_RETRY_MS, outbox: false });
+    // Who brought no token has none, whatever the environment of the bus says.
+    const who = { token: token ?? "", agent };
+    const bus = new BusClient({ urls: NEVER_DIALED, ...who, connect, retryForMs: NO_RETRY_MS, outbox: false });
     // Subscriptions would be streams without an end, and no tool ever changes.
     const handler = createMcpHandler(() => busServer({ ...parts, desk: openDesk(agent, bus) }), {
       maxSubscriptions: 0,

@@ -129,11 +129,14 @@ export class Admission {
     });
   }
 
-  /** Without a token any page in a browser could read the mail: only this machine's own names, and no foreign page. */
+  /** Without a token any page in a browser could read the mail, or read it away: only this machine's names and pages. */
   #admitLocal(header: HeaderOf): void {
     const origin = header("origin");
     const page = origin && !this.#options.allowsOrigin(origin) ? URL.parse(origin)?.host || origin : undefined;
-    const foreign = [header("host"), page].find((host) => host && !isLoopback(hostnameOf(host)));
+    const foreign =
+      [header("host"), page].find((host) => host && !isLoopback(hostnameOf(host))) ??
+      // An image or a link brings no Origin, but browsers tell that it stands in a page of another site.
+      (!origin && header("sec-fetch-site") === "cross-site" ? "a page of another site" : undefined);
     if (foreign !== undefined) {
       throw new BusError({
         reason: "FOREIGN_ORIGIN",

@@ -37,6 +37,13 @@ export function writeAnswer(response: HttpResponse, { status, headers, body, tra
   else out.end(bytes);
 }
 
+/** Of an answer that has begun, and failed before its end: whoever reads it must neither wait nor take it for whole. */
+export function cutShort(response: HttpResponse): void {
+  if (response.writableEnded) return;
+  if ("stream" in response) response.stream.close(constants.NGHTTP2_INTERNAL_ERROR);
+  else response.destroy();
+}
+
 function* slicesOf(bytes: Uint8Array): Generator<Uint8Array> {
   for (let start = 0; start < bytes.length; start += SLICE_BYTES) yield bytes.subarray(start, start + SLICE_BYTES);
 }

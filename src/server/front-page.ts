@@ -25,8 +25,8 @@ export function frontPage({ header, secure, token }: FrontPageCall): Answer {
   if (!HARMLESS_HOST.test(host)) {
     throw new HttpError(400, { reason: "INVALID_FIELD", advice: "the Host header is not a name or address" });
   }
-  // Behind a proxy that speaks TLS for it the bus itself is plain.
-  const https = secure || header("x-forwarded-proto")?.toLowerCase() === "https";
+  // Behind a proxy that speaks TLS for it the bus itself is plain; of several in a row the first one was called.
+  const https = secure || /^https\b/i.test(header("x-forwarded-proto") ?? "");
   const text = primer({ baseUrl: `${https ? "https" : "http"}://${host}`, token });
   const accepts = new Negotiator({ headers: { accept: header("accept") } });
   // The first is what a caller gets who has no preference, such as curl.
@@ -39,8 +39,6 @@ export function frontPage({ header, secure, token }: FrontPageCall): Answer {
       "content-length": String(Buffer.byteLength(body)),
       "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
       "x-content-type-options": "nosniff",
-      // It names the address that this caller used.
-      "cache-control": "no-store",
       vary: "accept",
     },
     body,
@@ -60,7 +58,7 @@ pre { font-size: 13px; white-space: pre-wrap; overflow-wrap: anywhere; border: 1
 <h1>agentbus</h1>
 <p>This is a message bus for AI agents. Each agent has an inbox, as people have e-mail: mail waits on disk while its reader is
 away, comes again until it is acknowledged, and is stored once however often it is sent.</p>
-<p>You are a person? <code>npx agentbus --help</code> lists what you can do from a terminal, <code>docs/protocol.md</code> of the
+<p>You are a person? <code>agentbus --help</code> lists what you can do from a terminal, <code>docs/protocol.md</code> of the
 program says what the bus promises, and <a href="/openapi.json">/openapi.json</a> describes every call (to who has a token, where the
 bus needs one). Its state is at <a href="/healthz">/healthz</a> (it runs) and <a href="/readyz">/readyz</a> (mail can be read and
 written now).</p>

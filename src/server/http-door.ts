@@ -4,7 +4,7 @@
 import type { Duplex } from "node:stream";
 import { requireAdmin } from "../permissions.ts";
 import { type Admission, type HeaderOf, tokenIn } from "./admission.ts";
-import { isGone, writeAnswer } from "./answer.ts";
+import { cutShort, isGone, writeAnswer } from "./answer.ts";
 import { compatInbox, compatSend } from "./compat.ts";
 import type { Cors } from "./cors.ts";
 import { errorAnswerOf, HttpError } from "./error-answer.ts";
@@ -102,6 +102,7 @@ export function createHttpDoor(parts: HttpDoorParts): HttpHandler {
     return async (visit) => {
       const { request, response, header, url } = visit;
       const who = await admit(visit);
+      requireMethod(request, "POST");
       const call = { who, named: header("x-bus-agent"), token: tokenIn(header), url, connect };
       await serveMounted(mounted, call, request, response);
     };
@@ -136,6 +137,8 @@ export function createHttpDoor(parts: HttpDoorParts): HttpHandler {
     const header: HeaderOf = (name) => headerOf(request, name);
     // Before anything can fail: a page may read why.
     for (const [name, value] of cors.headersFor(header("origin"))) response.setHeader(name, value);
+    // Mail is for who asked, and a cache in between does not know our header for the token.
+    if (request.method !== "POST") response.setHeader("cache-control", "no-store");
     // A browser asks before it sends a token along: there is nobody to admit.
     const preflight = request.method === "OPTIONS" ? cors.preflight(header) : undefined;
     if (preflight !== undefined) return writeAnswer(response, preflight);
@@ -157,8 +160,10 @@ export function createHttpDoor(parts: HttpDoorParts): HttpHandler {
       log.debug({ method, path, http, type, client, status: response.statusCode, ms }, "request");
     });
     serve(request, response).catch((error: unknown) => {
-      if (!isGone(response))
-        writeAnswer(response, errorAnswerOf(error, `${request.method} ${request.url?.split("?", 1)[0]}`, log));
+      if (isGone(response)) return;
+      const answer = errorAnswerOf(error, `${request.method} ${request.url?.split("?", 1)[0]}`, log);
+      if (response.headersSent) cutShort(response);
+      else writeAnswer(response, answer);
     });
   };
 }

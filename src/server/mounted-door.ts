@@ -1,5 +1,5 @@
 /**
- * A door that another room brings, such as /mcp: what comes in becomes a web-standard Request once it was admitted and
+ * A door that another room brings, such as /mcp: what is posted becomes a web-standard Request once it was admitted and
  * read within the limits, and the Response is written back as fast as its reader takes it. It must not know what the door
  * serves.
  */
@@ -51,10 +51,7 @@ export async function serveMounted(
   const gone = new AbortController();
   response.once("close", () => gone.abort());
   const agent = speakerOf(who, named);
-  const { method = "GET" } = request;
-  const headers = webHeaders(request);
-  const hasBody = method !== "GET" && method !== "HEAD";
-  const init = { method, headers, signal: gone.signal, ...(hasBody && { body: await readText(request) }) };
+  const init = { method: "POST", headers: webHeaders(request), body: await readText(request), signal: gone.signal };
   const answer = await door({ request: new Request(url, init), agent, token, connect });
   const { status, body } = answer;
   // What becomes of the connection is not the door's to say, and HTTP/2 has no such header.

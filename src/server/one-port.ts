@@ -116,6 +116,9 @@ export class OnePortServer {
   /** One end of a connection from within this process: HTTP/1.1 as from outside, but for the network and its TLS. */
   connect(): Duplex {
     const [near, far] = duplexPair();
+    // Not every Node that runs this tells one end that the other one is gone.
+    near.once("close", () => far.destroy());
+    far.once("close", () => near.destroy());
     this.#http1.emit("connection", far);
     return near;
   }

@@ -2,7 +2,7 @@
  * Writes an answer that is made while it is written to a node response, on HTTP/1.1 and HTTP/2 alike, no faster than its
  * reader takes it. It knows nothing of what it says.
  */
-import { once } from "node:events";
+import { type EventEmitter, once } from "node:events";
 import { constants } from "node:http2";
 import { isGone } from "./answer.ts";
 import type { HttpResponse } from "./one-port.ts";
@@ -19,6 +19,14 @@ export interface StreamAnswer {
   readonly trailers: () => Headers | undefined;
 }
 
+/** Or closed. */
+async function drained(out: EventEmitter): Promise<void> {
+  const settled = new AbortController();
+  const { signal } = settled;
+  await Promise.race([once(out, "drain", { signal }), once(out, "close", { signal })]);
+  settled.abort(); // or the other one would listen on
+}
+
 /** Resolves when all is handed over or the reader is gone; the body is then told to end. */
 export async function writeStream(response: HttpResponse, { status, headers, body, trailers }: StreamAnswer) {
   if (isGone(response) || response.headersSent) return;
@@ -29,7 +37,7 @@ export async function writeStream(response: HttpResponse, { status, headers, bod
   out.flushHeaders();
   for await (const chunk of body) {
     if (isGone(response)) return;
-    if (!out.write(chunk)) await Promise.race([once(out, "drain"), once(out, "close")]);
+    if (!out.write(chunk)) await drained(out);
   }
   if (isGone(response)) return;
   const last = trailers();

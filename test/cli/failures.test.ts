@@ -118,7 +118,7 @@ describe("wrong usage ends with 2, one line on stderr and nothing on stdout", ()
 
   test("a token that no header can carry, without showing it", async () => {
     const ended = await cli(["agents", "--token", "sec ret"]);
-    expect(ended).toMatchObject({ code: 2, stdout: "", stderr: expect.stringMatching(/^the token must be .*\n$/) });
+    expect(ended).toMatchObject({ code: 2, stdout: "", stderr: expect.stringMatching(/^--token must be .*\n$/) });
     expect(ended.stderr).not.toContain("sec");
     for (const words of [["ask", "jack", "?", "--as", "joe"], ["work", "joe", "--", "true"], ["watch"]]) {
       const [command = "", ...rest] = words;

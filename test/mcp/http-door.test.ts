@@ -1,7 +1,7 @@
 /** /mcp as a door of the bus: who may come in and as whom, over which HTTP, and what is refused how. */
 import https from "node:https";
 import { gzipSync } from "node:zlib";
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { startBus, temporaryFolder } from "../start-bus.ts";
 import { tokenOf } from "../wire/bus-tokens.ts";
 import { type Caller, overHttp1, overHttp2, type Reply } from "../wire/http-calls.ts";
@@ -101,6 +101,16 @@ describe("who speaks at /mcp", () => {
   });
 });
 
+test("nothing that the bus's own environment says of calls has a word in what a host asks", async () => {
+  const { port } = await startBus();
+  onTestFinished(() => void vi.unstubAllEnvs());
+  const elsewhere = { TOKEN: "of-another-bus", URL: "no address", AGENT: "joe", OUTBOX: "/nowhere/outbox.db" };
+  for (const [name, value] of Object.entries(elsewhere)) vi.stubEnv(`AGENTBUS_${name}`, value);
+  const reply = await post(overHttp1(port), toolCall("check_inbox"), AS_JACK);
+  expect(told(reply)).toBe("200");
+  expect(answerIn(reply).result).toMatchObject({ structuredContent: { messages: [] } });
+});
+
 describe("/mcp", () => {
   test("is served over HTTP/2, with prior knowledge", async () => {
     const { port } = await startBus();
@@ -145,9 +155,11 @@ describe("/mcp", () => {
   test("takes POST alone: it has no sessions to resume or to end", async () => {
     const { port } = await startBus();
     for (const call of [overHttp1(port), overHttp2(port)]) {
-      for (const method of ["GET", "DELETE", "PUT", "HEAD"]) {
-        const { status, headers } = await call({ path: "/mcp", method, headers: { ...JSON_BOTH, ...AS_JACK } });
-        expect([method, status, headers["allow"]]).toEqual([method, 405, "POST"]);
+      // Of a web request no method can be TRACE.
+      for (const method of ["GET", "DELETE", "PUT", "TRACE", "HEAD"]) {
+        const reply = await call({ path: "/mcp", method, headers: { ...JSON_BOTH, ...AS_JACK } });
+        expect([method, reply.status, reply.headers["allow"]]).toEqual([method, 405, "POST"]);
+        if (method !== "HEAD") expect(told(reply)).toBe("405 UNIMPLEMENTED");
       }
     }
     expect((await overHttp1(port)({ path: "/mcp/x", headers: AS_JACK })).status).toBe(404);

@@ -336,6 +336,20 @@ export const SABOTAGES: readonly Sabotage[] = [
     test: "mcp/http-door",
   },
   {
+    name: "an image of another site let in where no token keeps the mail",
+    file: "server/admission.js",
+    from: 'header("sec-fetch-site") === "cross-site"',
+    to: "false",
+    test: "wire/cors",
+  },
+  {
+    name: "an answer that fails amid its body and never ends",
+    file: "server/http-door.js",
+    from: "cutShort(response);",
+    to: "response.statusCode;",
+    test: "wire/mounted-door",
+  },
+  {
     name: "an MCP tool that outlives its host",
     file: "mcp/reading.js",
     from: "signal: gone,",

@@ -53,6 +53,16 @@ describe("the plain-HTTP pair", () => {
   });
 });
 
+test("no cache keeps an answer that a GET had, at any door", async () => {
+  const bus = await startBus();
+  const asked = ["/api/inbox/jack", "/agentbus.v1.MessageBus/ListAgents?encoding=json&message=%7B%7D", "/", "/nothing"];
+  for (const call of [overHttp1(bus.port), overHttp2(bus.port)]) {
+    for (const path of [...asked, "/metrics", "/openapi.json", "/healthz", "/readyz"]) {
+      expect((await call({ path, method: "GET" })).headers["cache-control"], path).toBe("no-store");
+    }
+  }
+});
+
 describe("POST /api/send", () => {
   test("takes a message with any content-type or none, and passes over a timestamp of any kind", async () => {
     const bus = await startBus();

@@ -134,6 +134,31 @@ describe("a page of any other origin", () => {
   });
 });
 
+test("a page of another site reads no mail away by an image, where no token keeps the mail", async () => {
+  const bus = await startBus({ corsOrigin: PAGE });
+  await bus.ok("Send", { from: "joe", to: "jack", body: "still here" });
+  // No Origin comes with these; what does come no page can change.
+  const image = (site: string, query = ""): Call => ({
+    path: `/api/inbox/jack${query}`,
+    method: "GET",
+    headers: { "sec-fetch-site": site, "sec-fetch-mode": "no-cors", "sec-fetch-dest": "image" },
+  });
+  for (const over of [overHttp1(bus.port), overHttp2(bus.port)]) {
+    const { status, body } = await over(image("cross-site", "?mark_read=true"));
+    expect([status, connectError(body.toString()).message]).toEqual([403, expect.stringMatching(/^FOREIGN_ORIGIN: /)]);
+    for (const site of ["none", "same-origin", "same-site"]) {
+      const reply = await over(image(site));
+      expect([reply.status, JSON.parse(reply.body.toString()).messages.length], site).toEqual([200, 1]);
+    }
+    // A page that calls by a script says who it is.
+    const script = { "sec-fetch-site": "cross-site", "sec-fetch-mode": "cors" };
+    for (const origin of [PAGE, OTHER]) {
+      const called = from(origin, { path: "/api/inbox/jack", method: "GET", headers: script });
+      expect((await over(called)).status, origin).toBe(200);
+    }
+  }
+});
+
 test("without --cors-origin no answer is marked for any page", async () => {
   const bus = await startBus({ token: "right" });
   for (const over of [overHttp1(bus.port), overHttp2(bus.port)]) {

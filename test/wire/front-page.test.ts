@@ -62,6 +62,7 @@ describe("GET /", () => {
     expect(await told({ host: "Bus_1.example:8091" })).toBe("http://Bus_1.example:8091");
     expect(await told({ host: "[::1]:8091" })).toBe("http://[::1]:8091");
     expect(await told({ host: "bus.example", "x-forwarded-proto": "https" })).toBe("https://bus.example");
+    expect(await told({ host: "bus.example", "x-forwarded-proto": "https, http" })).toBe("https://bus.example");
     expect(await told({ host: "bus.example", "x-forwarded-proto": "javascript" })).toBe("http://bus.example");
 
     const { cert, key } = makeCertificate(temporaryFolder(), "one");
