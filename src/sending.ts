@@ -14,6 +14,8 @@ import type { Principal } from "./token.ts";
 
 /** Names looked through for a misspelled one: keeps a notice under a millisecond or two. */
 const MAX_NAMES_COMPARED = 2000;
+/** Recipients of one batch that are compared with those: a thousand of them would hold everybody up for a second. */
+const MAX_NAMES_SUGGESTED_FOR = 16;
 
 export interface SendingParts {
   readonly store: Store;
@@ -94,9 +96,15 @@ export class Sending {
   async #notices(messages: readonly NewMessage[], sent: readonly (Sent | BusError)[]): Promise<string[]> {
     const unknown = sent.some((one) => !(one instanceof BusError) && !one.recipientKnown);
     const known = unknown ? await this.#store.agentNames(MAX_NAMES_COMPARED) : [];
+    const notices = new Map<string, string>();
     return messages.map(({ recipient }, i) => {
       const one = sent[i];
-      return one === undefined || one instanceof BusError ? "" : noticeOf(recipient, one, known);
+      if (one === undefined || one instanceof BusError) return "";
+      if (one.recipientKnown) return noticeOf(recipient, one, []);
+      const notice =
+        notices.get(recipient) ?? noticeOf(recipient, one, notices.size < MAX_NAMES_SUGGESTED_FOR ? known : []);
+      notices.set(recipient, notice);
+      return notice;
     });
   }
 }

@@ -40,13 +40,15 @@ export function readBody(request: HttpRequest, maxBytes: number, framing = 0): P
       } else if (size > maxBytes + framing) refuse(tooLarge(size));
       else chunks.push(chunk);
     });
+    const gone = () => refuse(new BusError({ reason: "CANCELED", advice: "the caller hung up" }));
     request.once("end", () => {
       clearTimeout(late);
+      // Every request is closed in the end: no error need be made for that.
+      request.off("close", gone);
       resolve(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, refused ? 0 : size));
     });
-    const gone = () => refuse(new BusError({ reason: "CANCELED", advice: "the caller hung up" }));
     request.once("error", gone);
-    request.once("close", gone); // after "end" it changes nothing any more
+    request.once("close", gone);
     const announced = Number(request.headers["content-length"] ?? 0);
     if (announced > maxBytes + framing) refuse(tooLarge(announced));
   });

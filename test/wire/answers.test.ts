@@ -101,4 +101,17 @@ describe("the notice", () => {
     expect(recipientKnown).toBe(false);
     expect(notice).toBe('nobody registered "jakc" yet: the mail waits until that agent pulls. Did you mean jack?');
   });
+
+  test("of a batch to very many unknown names offers known ones for the first sixteen, and holds nobody up", async () => {
+    const bus = await startBus();
+    await bus.ok("RegisterAgent", { agent: "agent-x" });
+    const requests = Array.from({ length: 40 }, (_, n) => ({
+      from: "joe",
+      to: `agent-${String.fromCharCode(97 + (n % 20))}`,
+    }));
+    const { results } = await bus.ok("SendBatch", { requests });
+    const offered = results.map(({ response }: any) => response.notice.includes("Did you mean agent-x?"));
+    const first = Array.from({ length: 20 }, (_, n) => n < 16);
+    expect(offered).toEqual([...first, ...first]);
+  });
 });
