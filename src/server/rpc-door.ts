@@ -176,9 +176,11 @@ export class RpcDoor {
     // connect-es refused it before any code of ours ran. The gate refuses it again, with our reason and details, and
     // connect-es writes that in whatever protocol the caller speaks. The body is not read a second time.
     const raised: unknown = first.context?.signal.reason;
-    // Bad base64 in the query of a GET is the one fault of a request that connect-es has no error of its own for.
+    // Bad base64 in the query of a GET is the one fault of a request that connect-es has no error of its own for. Of a
+    // caller who hung up before it was refused it tells only that, and that is no fault of the bus.
+    const hungUp = raised instanceof Error && raised.name === "AbortError";
     const refusal =
-      raised instanceof ConnectError || request.method === "GET"
+      raised instanceof ConnectError || hungUp || request.method === "GET"
         ? toConnectError(fromFramework(ConnectError.from(raised, Code.InvalidArgument)))
         : this.#toWireError(raised, handler.requestPath);
     writeAnswer(response, await this.#run(handler, request, response, { ...first, context: undefined, refusal }));

@@ -1,5 +1,7 @@
 /** GET /metrics on the wire: who may see it, and that every number rises by exactly what was done, once. */
+import http from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
+import { gzipSync } from "node:zlib";
 import Database from "better-sqlite3";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { startBus, type TestBus } from "../start-bus.ts";
@@ -115,6 +117,24 @@ describe("requests", () => {
       'agentbus_requests_total{code="unimplemented",rpc="Ack"}': 2,
       'agentbus_requests_total{code="resource_exhausted",rpc="Broadcast"}': 1,
     });
+  });
+
+  test("of callers who hung up before they were refused are no errors of the bus", async () => {
+    const bus = await startBus();
+    const before = await scrape(bus);
+    // No JSON, and long to unpack: they are gone by then.
+    const body = gzipSync(Buffer.alloc(3_000_000, "x"));
+    const headers = { "content-type": "application/json", "content-encoding": "gzip" };
+    const path = "/agentbus.v1.MessageBus/Send";
+    for (let n = 0; n < 20; n++) {
+      const request = http.request({ port: bus.port, host: "127.0.0.1", path, method: "POST", headers, agent: false });
+      request.on("error", () => undefined);
+      request.end(body, () => request.destroy());
+    }
+    const counted = async () => rises(before, await scrape(bus), REQUESTS);
+    const sum = async () => Object.values(await counted()).reduce((sum, count) => sum + count, 0);
+    await expect.poll(sum, PATIENT).toBe(20);
+    expect(await counted()).not.toHaveProperty(['agentbus_requests_total{code="internal",rpc="Send"}']);
   });
 
   test("count alike in every protocol", async () => {
