@@ -6,10 +6,10 @@ import { isUtf8 } from "node:buffer";
 import type { Command } from "commander";
 import type { Message } from "#gen/agentbus/v1/message_pb.js";
 import { BusClient } from "../client/bus-client.ts";
-import type { Trouble } from "../client/inbox-reader.ts";
+import { LEASE_SECONDS, type Trouble } from "../client/inbox-reader.ts";
 import { isBounce } from "../client/is-bounce.ts";
 import { outboxFile } from "../client/outbox/outbox-file.ts";
-import type { Job, WorkSummary } from "../client/work.ts";
+import { type Job, MAX_CONCURRENCY, type WorkSummary } from "../client/work.ts";
 import { environmentName, type SettingName, type Settings } from "../config.ts";
 import { MAX_LEASE_SECONDS, MAX_MAX_BODY_BYTES } from "../message.ts";
 import { answerOf, usable } from "./call-bus.ts";
@@ -23,9 +23,7 @@ import { type CommonOptions, callSettings, settingsCommand, settle, wholeNumber 
 import { type StopInSteps, stopInSteps } from "./stop-in-steps.ts";
 import { say, writeDocument } from "./write-output.ts";
 
-const DEFAULT_LEASE_SECONDS = 60;
 const MIN_LEASE_SECONDS = 2;
-const MAX_CONCURRENCY = 1000;
 const DEFAULT_GRACE = "20s";
 /** Who it works for is its argument. */
 const workSettings = callSettings.filter((name) => name !== "agent");
@@ -62,7 +60,7 @@ export function workCommand(): Command {
     )
     .option(
       "--lease <SECONDS>",
-      `How soon another worker takes over when this one dies, ${MIN_LEASE_SECONDS}-${MAX_LEASE_SECONDS}. (default: ${DEFAULT_LEASE_SECONDS})`,
+      `How soon another worker takes over when this one dies, ${MIN_LEASE_SECONDS}-${MAX_LEASE_SECONDS}. (default: ${LEASE_SECONDS})`,
       wholeNumber(MIN_LEASE_SECONDS, MAX_LEASE_SECONDS),
     )
     .addOption(
@@ -106,7 +104,7 @@ async function work(agent: string, program: readonly string[], options: WorkOpti
     const summary = await answerOf(
       bus.work(agent, handler, {
         concurrency: options.concurrency,
-        leaseSeconds: options.lease ?? DEFAULT_LEASE_SECONDS,
+        leaseSeconds: options.lease,
         once: options.once,
         signal: steps.stop,
         onError: tellTrouble,

@@ -13,7 +13,7 @@ import { LeasedDelivery, LeaseLostError } from "./leased-delivery.ts";
 import { passes } from "./passing-failure.ts";
 import { fullJitterMs } from "./retry-calls.ts";
 
-const LEASE_SECONDS = 60;
+export const LEASE_SECONDS = 60;
 /** Below the bus's limit of 50, and below what proxies allow. */
 const WAIT_SECONDS = 25;
 const MAX_BACKOFF_SECONDS = 300;

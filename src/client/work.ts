@@ -3,7 +3,7 @@ import type { Message } from "#gen/agentbus/v1/message_pb.js";
 import { type InboxOptions, type InboxReader, requireWhole } from "./inbox-reader.ts";
 import type { LeasedDelivery } from "./leased-delivery.ts";
 
-const MAX_CONCURRENCY = 1000;
+export const MAX_CONCURRENCY = 1000;
 
 export interface WorkOptions extends InboxOptions {
   /** How many messages are worked on at once, 1-1,000: 1. */

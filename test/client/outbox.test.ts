@@ -1,6 +1,6 @@
 /** What a client does while its bus is away: it keeps what is sent, and sends it once the bus is back, in order. */
-import { writeFileSync } from "node:fs";
-import { setImmediate } from "node:timers/promises";
+import { renameSync, writeFileSync } from "node:fs";
+import { setTimeout as delay, setImmediate } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
 import { type BusClientOptions, BusRefusal, UnreachableError } from "#dist/client/index.js";
 import { startBus, type TestBus, temporaryFolder } from "../start-bus.ts";
@@ -16,7 +16,7 @@ async function joeWithOutbox(options: BusClientOptions = {}) {
   const network = await startCuttableProxy(bus.port);
   const outbox = `${temporaryFolder()}/outbox.db`;
   const another = () => clientFor(network, { outbox, ...HASTY, ...options });
-  return { bus, network, joe: another(), another };
+  return { bus, network, outbox, joe: another(), another };
 }
 
 async function jacksMail(bus: TestBus): Promise<string[]> {
@@ -108,6 +108,18 @@ describe("while the bus is away", () => {
     await reader.work("joe", () => {}, { once: true });
     await reader.close();
     expect(await jacksMail(bus)).toEqual(["0"]);
+  });
+
+  test("what was queued is sent, too, where its file could not be read for a while", async () => {
+    const { bus, network, joe, outbox } = await joeWithOutbox();
+    network.cut();
+    await joe.send({ to: "jack", body: "0" });
+    renameSync(outbox, `${outbox}.away`);
+    writeFileSync(outbox, "x".repeat(5000));
+    network.mend();
+    await delay(500);
+    renameSync(`${outbox}.away`, outbox);
+    await expect.poll(() => jacksMail(bus), { timeout: 15_000 }).toEqual(["0"]);
   });
 
   test("what another program left in the outbox is sent by one that goes on reading", async () => {

@@ -266,6 +266,13 @@ export const SABOTAGES: readonly Sabotage[] = [
     test: "client/outbox",
   },
   {
+    name: "a reader that leaves in the outbox what others kept",
+    file: "client/inbox-reader.js",
+    from: "this.#reading.beforePull();",
+    to: "",
+    test: "client/outbox",
+  },
+  {
     name: "a new request_id at each replay",
     file: REPLAY,
     from: "return { sender, recipient, subject, body, requestId,",
