@@ -2,6 +2,8 @@
  * Writes to stdout and stderr: results to the one, everything else to the other, and waits until stdout has really
  * taken it. It must not know what is written.
  */
+import { fstatSync, statSync } from "node:fs";
+import { devNull } from "node:os";
 import type { DescMessage, MessageShape } from "@bufbuild/protobuf";
 import { localFailure } from "./failure.ts";
 import { oneLine } from "./visible-text.ts";
@@ -21,6 +23,16 @@ export function writeOut(text: string): Promise<void> {
       else resolve();
     });
   });
+}
+
+/** Nobody will ever read what is written: /dev/null, which node itself puts in the place of a stdout that was closed. */
+export function isThrownAway(): boolean {
+  try {
+    const out = fstatSync(1);
+    return out.isCharacterDevice() && out.rdev === statSync(devNull).rdev;
+  } catch {
+    return false; // writing tells what is wrong
+  }
 }
 
 /** One line on stderr. */
