@@ -9,16 +9,23 @@ import { localFailure } from "./failure.ts";
 import { oneLine } from "./visible-text.ts";
 
 let documentWritten = false;
+let readerGone = false;
 
 /** True once `--json` has its one document; a later failure is told on stderr only. */
 export function hasDocument(): boolean {
   return documentWritten;
 }
 
+/** True once a pipe was closed at its other end while something was written. */
+export function isReaderGone(): boolean {
+  return readerGone;
+}
+
 /** Resolves when the operating system has all of it; fails if the reader is gone or the disk is full. */
 export function writeOut(text: string): Promise<void> {
   return new Promise((resolve, reject) => {
     process.stdout.write(text, (error) => {
+      readerGone ||= error !== null && error !== undefined && "code" in error && error.code === "EPIPE";
       if (error) reject(localFailure(`the output could not be written: ${error.message}`));
       else resolve();
     });

@@ -67,6 +67,10 @@ describe("wrong usage ends with 2, one line on stderr and nothing on stdout", ()
       ["inbox", "--look", "--lease", "5"],
       "option '--look' cannot be used with option '--lease <SECONDS>'. See: agentbus inbox --help",
     ],
+    [
+      ["send", "jack", "x", "--subjcet", "y"],
+      "unknown option '--subjcet' (Did you mean --subject?) See: agentbus send --help",
+    ],
     [["show"], "missing required argument 'ID'. See: agentbus show --help"],
     [
       ["show", "a", "b"],
