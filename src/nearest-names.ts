@@ -13,7 +13,7 @@ export function nearestNames(wanted: string, known: readonly string[]): string[]
   const farthest = Math.ceil(wanted.length / 3);
   return known
     .map((name) => ({ name, distance: distanceOf(wanted, name, farthest + 1) }))
-    .filter(({ distance }) => distance <= farthest)
+    .filter(({ distance }) => distance <= farthest && distance < wanted.length)
     .sort((a, b) => a.distance - b.distance)
     .slice(0, MAX_SUGGESTIONS)
     .map(({ name }) => name);

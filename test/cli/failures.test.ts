@@ -46,7 +46,11 @@ describe("a refusal by the bus ends with 1", () => {
   test("also when the token is missing or wrong", async () => {
     const { url } = await startBus({ token: "right" });
     const agents = (...words: string[]) => cli(["agents", "--url", url, ...words]);
-    expect(await agents()).toMatchObject({ code: 1, stdout: "", stderr: expect.stringMatching(/^TOKEN_MISSING: /) });
+    expect(await agents()).toMatchObject({
+      code: 1,
+      stdout: "",
+      stderr: expect.stringMatching(/^TOKEN_MISSING: .*AGENTBUS_TOKEN/),
+    });
     const wrong = await agents("--token", "wrong");
     expect(wrong).toMatchObject({ code: 1, stdout: "", stderr: expect.stringMatching(/^TOKEN_INVALID: /) });
     expect(wrong.stderr).not.toContain("right");

@@ -100,6 +100,7 @@ describe("the notice", () => {
     const short = await bus.ok("Send", { from: "joe", to: "jeo" });
     expect(short.notice).toMatch(/ Did you mean joe\?$/); // two letters that changed places
     const { notice, recipientKnown } = await bus.ok("Send", { from: "joe", to: "jakc" });
+    expect((await bus.ok("Send", { from: "d", to: "a" })).notice).not.toMatch(/mean/); // no letter in common
     expect(recipientKnown).toBe(false);
     expect(notice).toBe('nobody registered "jakc" yet: the mail waits until that agent pulls. Did you mean jack?');
   });
