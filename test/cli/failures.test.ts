@@ -65,6 +65,14 @@ describe("wrong usage ends with 2, one line on stderr and nothing on stdout", ()
     [["help", "sned"], "unknown command 'sned' (Did you mean send?) See: agentbus --help"],
     [["--", "sned"], "unknown command 'sned' (Did you mean send?) See: agentbus --help"],
     [["--colour"], "unknown option '--colour'. See: agentbus --help"],
+    [
+      ["--as", "joe", "agents"],
+      "unknown option '--as' before the command: options stand behind it. See: agentbus --help",
+    ],
+    [
+      ["work", "jack", "grep", "-x"],
+      "unknown option '-x' (what COMMAND is given stands behind --) See: agentbus work --help",
+    ],
     [["inbox", "--lok"], "unknown option '--lok' (Did you mean --look?) See: agentbus inbox --help"],
     [["send", "jack", "x"], "required option '-s, --subject <SUBJECT>' not specified. See: agentbus send --help"],
     [
