@@ -13,7 +13,8 @@ import { Failure, localFailure, usageFailure } from "./failure.ts";
 
 /** Longer than the ten seconds for which a bus tries to reach its store, so that its own word arrives. */
 const ANSWER_TIMEOUT_MS = 15_000;
-const START_ONE = ' Start one with "agentbus serve", or name its address: --url or AGENTBUS_URL.';
+const START_ONE = 'Start one with "agentbus serve", or name its address: --url or AGENTBUS_URL.';
+const ASK_DOCTOR = '"agentbus doctor" says what is wrong there.';
 
 /** The bus that the settings name. A call that waits for mail takes `waitSeconds` longer. */
 export function busOf(settings: Settings, waitSeconds = 0, answerMs = ANSWER_TIMEOUT_MS): MessageBusClient {
@@ -51,15 +52,18 @@ export function repeatSafely(requestId: string): (failure: Failure) => string | 
 
 function failureOf(error: unknown): Failure {
   if (error instanceof UnreachableError) {
+    const nothingThere = error.attempts.every(({ why }) => why === "ECONNREFUSED");
+    const advice = nothingThere ? START_ONE : ASK_DOCTOR;
     // That nothing could be kept either has an advice of its own.
-    const advice = error instanceof NotKeptError ? "" : START_ONE;
-    const message = `UNREACHABLE: ${error.message}.${advice}`;
+    const message = `UNREACHABLE: ${error.message}.${error instanceof NotKeptError ? "" : ` ${advice}`}`;
     const document = { code: "unavailable", reason: "UNREACHABLE", message, field: "" };
     return new Failure(EXIT.unreachable, document, error.mayHaveArrived);
   }
   const refusal = error instanceof ConnectError ? refusalFromConnect(error) : error;
   if (!(refusal instanceof BusRefusal)) return localFailure(error);
-  const { code, reason, message, violations, retryAfterMs } = refusal;
+  const { code, reason, violations, retryAfterMs } = refusal;
+  // The bus speaks of headers, which are not given here.
+  const message = `${refusal.message}${reason === "TOKEN_MISSING" ? " (here: AGENTBUS_TOKEN, or --token)" : ""}`;
   const document = {
     code,
     reason,

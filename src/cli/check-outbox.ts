@@ -17,9 +17,11 @@ export async function checkOutbox({ outbox }: Settings): Promise<Check> {
   if (file === undefined) return warn("outbox", "off: what is sent while the bus is away is refused, not kept");
   try {
     const isThere = await exists(file);
-    const place = isThere ? file : await nearestFolder(dirname(file));
-    await access(place, constants.W_OK);
-    const { bavail, bsize } = await statfs(place);
+    const folder = await nearestFolder(dirname(file));
+    if (isThere) await access(file, constants.W_OK);
+    // Beside the file, too: that is where SQLite keeps its journal. The dot makes a file in a folder's place an error.
+    await access(`${folder}/.`, constants.W_OK | constants.X_OK);
+    const { bavail, bsize } = await statfs(folder);
     const free = bavail * bsize;
     if (free < MIN_FREE_BYTES) {
       return warn("outbox", `${file}: only ${Math.floor(free / MIB)} MiB are free on its disk: make room`);

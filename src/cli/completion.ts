@@ -11,6 +11,7 @@ export function completionCommand(): Command {
   const words = new Command("words").argument("[WORD...]").action(printWords);
   return settingsCommand("completion", [], "Settings:")
     .description("Print a script that makes your shell complete commands, options and, from the bus, names of agents.")
+    .usage("[options] <SHELL>")
     .addArgument(new Argument("<SHELL>", "Your shell.").choices(Object.keys(scripts)))
     .addCommand(words, { hidden: true })
     .helpCommand(false)

@@ -9,7 +9,7 @@ import { MAX_PULL_MESSAGES } from "../message.ts";
 import { answerOf, busOf } from "./call-bus.ts";
 import { mailSummary, SUMMARY_BODY_BYTES, SUMMARY_MESSAGES } from "./mail-summary.ts";
 import { agentOf, callSettings, settle } from "./setting-options.ts";
-import { say, writeDocument, writeOut } from "./write-output.ts";
+import { isThrownAway, say, writeDocument, writeOut } from "./write-output.ts";
 
 /** The hosts whose form is known; "text" is for any other that takes what a command prints. */
 export const HOOK_HOSTS = ["claude-code", "text"] as const;
@@ -40,6 +40,8 @@ export async function inboxHook(host: (typeof HOOK_HOSTS)[number], command: Comm
 async function news(command: Command, deadline: AbortSignal): Promise<string | undefined> {
   const settings = settle(command, callSettings);
   const agent = agentOf(settings).toLowerCase();
+  // What is told to nobody must not count as told.
+  if (isThrownAway()) throw new Error("standard output is closed or /dev/null: nobody would be told");
   const unread = await look(agent, busOf(settings), deadline);
   const inbox = { bus: settings.url.join(","), agent };
   // Only here, so that no other inbox loads a database.
@@ -68,7 +70,9 @@ function claudeCodeTell({ hook_event_name: name, stop_hook_active: again }: Reco
   }
   // Once a turn at most: mail that comes while the host is kept from stopping waits for its next prompt.
   if (name === "Stop") return again === true ? undefined : (reason) => writeDocument({ decision: "block", reason });
-  throw new Error(`mail can't be told at ${JSON.stringify(name)}; use ${CONTEXT_EVENTS.join(", ")} or Stop`);
+  throw new Error(
+    `mail can't be told at the hook_event_name ${JSON.stringify(name) ?? "that is missing"}; use ${CONTEXT_EVENTS.join(", ")} or Stop`,
+  );
 }
 
 /** What the host says of its event, as JSON on stdin. */

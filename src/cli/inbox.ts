@@ -17,11 +17,12 @@ import {
 import { answerOf, busOf } from "./call-bus.ts";
 import { callCommand } from "./call-command.ts";
 import { EXIT } from "./exit-codes.ts";
+import { usageFailure } from "./failure.ts";
 import { flushBefore } from "./flush-outbox.ts";
 import { HOOK_HOSTS, inboxHook } from "./inbox-hook.ts";
 import { messageText, timeText } from "./message-text.ts";
 import { agentOf, type CommonOptions, callSettings, settle, wholeNumber } from "./setting-options.ts";
-import { say, writeAnswer } from "./write-output.ts";
+import { isThrownAway, say, writeAnswer } from "./write-output.ts";
 
 const MAX_TOTAL_WAIT_SECONDS = 86_400;
 
@@ -72,6 +73,11 @@ Examples:
 
 async function inbox(options: InboxOptions, command: Command): Promise<void> {
   if (options.hook !== undefined) return inboxHook(options.hook, command);
+  if (!options.look && isThrownAway()) {
+    throw usageFailure(
+      "standard output is closed or /dev/null: nobody would read the mail. To see whether there is some, --look; to mark it as read unseen, agentbus ack ID",
+    );
+  }
   await flushBefore(command);
   const settings = settle(command, callSettings);
   const agent = agentOf(settings);

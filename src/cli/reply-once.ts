@@ -8,6 +8,8 @@ import type { BusClient } from "../client/bus-client.ts";
 import { BusRefusal } from "../client/bus-refusal.ts";
 import { passes } from "../client/passing-failure.ts";
 import { fullJitterMs } from "../client/retry-calls.ts";
+import { localFailure } from "./failure.ts";
+import { say } from "./write-output.ts";
 
 /** The work is done: a full inbox or a rate limit is waited for rather than doing it again. The lease is prolonged meanwhile. */
 const TRY_FOR_MS = 10 * 60_000;
@@ -50,6 +52,7 @@ export async function replyOnce(
       if (refusal !== undefined && NOBODY.includes(refusal.reason)) return `no reply: ${refusal.message}`;
       const waitMs = (refusal?.retryAfterMs ?? 0) + fullJitterMs(failures, MAX_PAUSE_MS);
       if (!passes(error) || performance.now() + waitMs > end) throw error;
+      if (failures === 0) say(`the reply to ${id} waits, and is tried again: ${localFailure(error).message}`);
       await delay(waitMs, undefined, { signal }).catch(() => signal.throwIfAborted());
     }
   }

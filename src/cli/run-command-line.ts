@@ -98,8 +98,15 @@ function failureOf(error: unknown, words: readonly string[]): Failure {
   if (error instanceof SettingError) return usageFailure(error.message);
   if (!(error instanceof CommanderError)) return localFailure(error);
   const known = isCommand(words[0] ?? "");
-  const complaint = error.message.replace(/^error: /, "").replace(/\s*\n\s*/g, " ");
+  const complaint = error.message.replace(/^error: /, "").replace(/\s*\n\s*/g, " ") + misplaced(error, words);
   return usageFailure(
     `${complaint}${/[.?)]$/.test(complaint) ? "" : "."} See: agentbus ${known ? `${words[0]} ` : ""}--help`,
   );
+}
+
+/** Where an option belongs that is known, but not there. */
+function misplaced({ code }: CommanderError, words: readonly string[]): string {
+  if (code !== "commander.unknownOption" || words.includes("--")) return "";
+  if (words[0]?.startsWith("-") && words.some(isCommand)) return " before the command: options stand behind it";
+  return words[0] === "work" ? " (what COMMAND is given stands behind --)" : "";
 }

@@ -119,7 +119,10 @@ function collect(stream: NodeJS.ReadableStream, maxBytes: number): { whole(): Pr
 /** Told before any message is taken for it. Throws a usage failure. */
 export function requireProgram(command: string, path = process.env["PATH"] ?? ""): void {
   const places = command.includes("/") ? [command] : path.split(delimiter).map((folder) => join(folder, command));
-  if (!places.some(isProgram)) throw usageFailure(`there is no program "${command}" that could be run`);
+  if (!places.some(isProgram)) {
+    const shell = /\s/.test(command) ? `; it runs without a shell: for a line of one, -- sh -c '${command}'` : "";
+    throw usageFailure(`there is no program "${command}" that could be run${shell}`);
+  }
 }
 
 function isProgram(path: string): boolean {

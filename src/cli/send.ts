@@ -38,19 +38,27 @@ Examples:
 
 /** The options that a broadcast has as well. */
 export function withSendOptions(command: Command): Command {
-  return command
-    .requiredOption("-s, --subject <SUBJECT>", "What it is about, in one line.")
-    .option("--body-file <FILE>", "Read the body from this file.")
-    .option("--reply-to <ID>", "The message that this one answers.")
-    .option(
-      "--ttl <SECONDS>",
-      `A dead letter if unread by then, 1-${MAX_TTL_SECONDS}. (default: never)`,
-      wholeNumber(1, MAX_TTL_SECONDS),
-    )
-    .option(
-      "--request-id <ID>",
-      "Names this message: repeated with the same one it is stored once. (default: a new one)",
-    );
+  return (
+    command
+      .option("-s, --subject <SUBJECT>", "What it is about, in one line. (required)")
+      // Not by commander: it would ask for a subject before it says that --subjcet is unknown.
+      .hook("preAction", (_, called) => {
+        if (called.opts<Partial<SendOptions>>().subject === undefined) {
+          called.error("required option '-s, --subject <SUBJECT>' not specified");
+        }
+      })
+      .option("--body-file <FILE>", "Read the body from this file.")
+      .option("--reply-to <ID>", "The message that this one answers.")
+      .option(
+        "--ttl <SECONDS>",
+        `A dead letter if unread by then, 1-${MAX_TTL_SECONDS}. (default: never)`,
+        wholeNumber(1, MAX_TTL_SECONDS),
+      )
+      .option(
+        "--request-id <ID>",
+        "Names this message: repeated with the same one it is stored once. (default: a new one)",
+      )
+  );
 }
 
 async function send(to: string, argument: string | undefined, options: SendOptions, command: Command): Promise<void> {

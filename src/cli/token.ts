@@ -45,11 +45,14 @@ function storeCommand(name: string, description: string): Command {
   return settingsCommand(name, ["store"], "Settings:").description(description).addHelpText("after", EXAMPLES);
 }
 
-async function withBook<T>(command: Command, work: (book: TokenBook) => T): Promise<T> {
+async function withBook<T>(command: Command, work: (book: TokenBook) => T, mayMake = false): Promise<T> {
   const { store } = settle(command, ["store"]);
   const { openTokenBook } = await import("../store/token-book.ts");
-  const book = openTokenBook(store);
+  const book = openTokenBook(store, mayMake);
   try {
+    if (book.made !== undefined) {
+      say(`there was no database at ${book.made}: it is made; the token is good for a bus that serves it (--store)`);
+    }
     return work(book);
   } finally {
     book.close();
@@ -61,7 +64,7 @@ async function createToken(options: CreateOptions, command: Command): Promise<vo
   if (agent === undefined && !admin) throw usageFailure("say whose token it is: --agent NAME or --admin");
   if (agent !== undefined) checkRequest("RegisterAgent", { agent }, { maxBodyBytes: 0 });
   const name = agent === undefined ? undefined : foldName(agent);
-  const { token, record } = await withBook(command, (book) => book.create(name));
+  const { token, record } = await withBook(command, (book) => book.create(name), true);
   // It exists, whether or not it can be shown.
   tellAct(
     { audit: "TokenCreate", tokenId: record.id, agent: name ?? null },

@@ -13,6 +13,7 @@ import { untilSignal } from "./until-signal.ts";
 import { tellChanges } from "./watch-changes.ts";
 import { lookAtFleet } from "./watch-fleet.ts";
 import { openScreen } from "./watch-screen.ts";
+import { isReaderGone } from "./write-output.ts";
 
 const DEFAULT_INTERVAL = "2s";
 
@@ -52,8 +53,8 @@ async function watch(options: WatchOptions, command: Command): Promise<void> {
       await delay(options.interval, undefined, { signal });
     }
   } catch (error) {
-    // To be told to stop is how a watch ends well.
-    if (!signal.aborted) throw error;
+    // To be told to stop is how a watch ends well, and so is a reader such as head that has seen enough.
+    if (!signal.aborted && !isReaderGone()) throw error;
   } finally {
     view.close();
     interrupted.forget();

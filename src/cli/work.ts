@@ -94,12 +94,18 @@ async function work(agent: string, program: readonly string[], options: WorkOpti
   const bus = usable(() => new BusClient({ ...address, outbox: settings.outbox }));
   // A reply is not kept there: it goes out while its lease is held, or another worker will do the work and reply.
   const replies = new BusClient({ ...address, outbox: false, retryForMs: 0 });
-  const steps = stopInSteps(options.grace, () =>
-    say(`stopping: waits up to ${durationText(options.grace)} for what runs; a second signal kills it`),
-  );
+  let running = 0;
+  const steps = stopInSteps(options.grace, () => {
+    if (running === 0) say("stopping: nothing runs");
+    else say(`stopping: waits up to ${durationText(options.grace)} for what runs; a second signal kills it`);
+  });
   const before = () => sendKept(settings, agent);
   const answer: AnswerWith = (message, body, signal) => replyOnce(replies, { message, body, before }, signal);
-  const handler = handlerOf(answer, program, options, environmentOf(settings, agent), steps);
+  const handle = handlerOf(answer, program, options, environmentOf(settings, agent), steps);
+  const handler: typeof handle = (message, job) => {
+    running++;
+    return handle(message, job).finally(() => running--);
+  };
   try {
     const summary = await answerOf(
       bus.work(agent, handler, {

@@ -2,13 +2,13 @@
  * What a TypeScript program holds to speak to a bus: sends that are gathered, an inbox as a loop, and every RPC. It
  * composes; how a call is repeated, gathered or leased is told elsewhere.
  */
-import type { Duplex } from "node:stream";
 import { createClient } from "@connectrpc/connect";
 import { v7 as uuidv7 } from "uuid";
 import { MessageBus, type SendResponse } from "#gen/agentbus/v1/message_bus_pb.js";
 import type { Message } from "#gen/agentbus/v1/message_pb.js";
-import { environmentName, readSettings, SettingError, settings } from "../config.ts";
+import { environmentName, SettingError } from "../config.ts";
 import { ALL } from "../message.ts";
+import { type BusClientOptions, settleOptions } from "./client-options.ts";
 import { type MessageBusClient, openTransport } from "./connect-bus.ts";
 import { SendGatherer } from "./gather-sends.ts";
 import { type LeasedMessage, readInbox } from "./inbox.ts";
@@ -26,29 +26,6 @@ const TIMEOUT_MS = 15_000;
 const RETRY_FOR_MS = 10_000;
 /** A Send that can be kept is not held up for longer by a bus that is away: enough for one that is restarted. */
 const BEFORE_OUTBOX_MS = 2000;
-
-export interface BusClientOptions {
-  /** Addresses of the nodes of one bus, in the order of preference. Absent: AGENTBUS_URL, or http://127.0.0.1:8091. */
-  readonly urls?: string | readonly string[] | undefined;
-  /** Absent: AGENTBUS_TOKEN; "": none, whatever the environment says. */
-  readonly token?: string | undefined;
-  /** Who you are: the default of every `from`, and whose inbox it is. Absent: AGENTBUS_AGENT; "": nobody. */
-  readonly agent?: string | undefined;
-  /** For who lives in the bus's own process: gives connections to it, and `urls` are not dialed. */
-  readonly connect?: (() => Duplex) | undefined;
-  /**
-   * File in which messages are kept while no bus can be reached; false: none is kept, and send() throws an
-   * UnreachableError. Absent: AGENTBUS_OUTBOX, or a file in the user's own folder of states. A host's programs share it.
-   */
-  readonly outbox?: string | false | undefined;
-  /** How long one try of a call may stay without an answer, in milliseconds, besides the time it waits for mail: 15,000. */
-  readonly timeoutMs?: number | undefined;
-  /**
-   * For how long a call is repeated, in milliseconds, from its first failure on: 10,000; 0: never. Only what is safe to
-   * repeat is: see docs/typescript-client.md. A rate limit that ends later is thrown at once.
-   */
-  readonly retryForMs?: number | undefined;
-}
 
 /** What every message says. */
 interface Content {
@@ -122,7 +99,7 @@ export class BusClient {
 
   /** Connects nothing yet: the first call does. Throws a SettingError for an option or variable that can't be used. */
   constructor(options: BusClientOptions = {}) {
-    const { url: urls, token, agent, outbox } = callSettings(options);
+    const { url: urls, token, agent, outbox } = settleOptions(options);
     const { connect, timeoutMs = TIMEOUT_MS, retryForMs = RETRY_FOR_MS } = options;
     const { transport, close } = openTransport({ urls, token, connect });
     const limits = { timeoutMs, unavailableForMs: retryForMs, limitedForMs: retryForMs };
@@ -223,19 +200,3 @@ export class BusClient {
 }
 
 const whoAmI = `the client's option agent, or ${environmentName("agent")}`;
-
-/** What the options leave out is settled as on the command line. */
-/** Of the environment only what no option says: a variable that is wrong, but not asked for, must not matter. */
-function callSettings({ urls, token, agent, outbox }: BusClientOptions) {
-  const options = { url: urls, token, agent, outbox };
-  const names = (Object.keys(options) as (keyof typeof options)[]).filter((name) => options[name] === undefined);
-  const environment = names.map(environmentName).map((name) => [name, process.env[name]]);
-  const given = readSettings({}, Object.fromEntries(environment));
-  const url = urls === undefined ? given.url : settings.url.parse([urls].flat().join(","));
-  return {
-    url,
-    token: (token ?? given.token) || undefined,
-    agent: (agent ?? given.agent) || undefined,
-    outbox: outbox ?? given.outbox,
-  };
-}

@@ -18,7 +18,6 @@ export { DeliveryState, type Message } from "#gen/agentbus/v1/message_pb.js";
 export { SettingError } from "../config.ts";
 export {
   BusClient,
-  type BusClientOptions,
   type OutgoingBroadcast,
   type OutgoingMessage,
   type QueuedMessage,
@@ -28,6 +27,7 @@ export {
   type SentMessage,
 } from "./bus-client.ts";
 export { BusRefusal, type RefusedField } from "./bus-refusal.ts";
+export type { BusClientOptions } from "./client-options.ts";
 export { type BusAddress, connectBus, type MessageBusClient } from "./connect-bus.ts";
 export type { LeasedMessage } from "./inbox.ts";
 export type { InboxOptions, Trouble } from "./inbox-reader.ts";

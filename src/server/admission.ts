@@ -125,7 +125,7 @@ export class Admission {
       reason: "TOKEN_INVALID",
       advice: this.#options.requireAgentTokens
         ? "that token is not one of this bus's agent or admin tokens, or was revoked; the shared token is switched off here"
-        : "that token is not the bus's; check it for cut or added characters",
+        : "that token is not the bus's, or was revoked; check it for cut or added characters, or ask whoever runs the bus for a new one",
     });
   }
 

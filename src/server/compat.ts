@@ -16,7 +16,7 @@ import { BusError } from "../errors.ts";
 import { MAX_REQUEST_BYTES } from "../message.ts";
 import type { Principal } from "../token.ts";
 import { handedOver, jsonAnswer, writeAnswer } from "./answer.ts";
-import { fromFramework } from "./error-codes.ts";
+import { fromFramework, JSON_ADVICE } from "./error-codes.ts";
 import { tooManyPieces } from "./many-pieces.ts";
 import { COMPAT_INBOX, COMPAT_SEND } from "./metrics.ts";
 import { type HttpRequest, type HttpResponse, headerOf } from "./one-port.ts";
@@ -96,7 +96,9 @@ function pullFields(query: URLSearchParams): Record<string, JsonValue> {
 }
 
 function invalidParameter(field: string, value: string): BusError {
-  const description = `can't be ${JSON.stringify(value.slice(0, 70))}; known are mark_read=true|false, wait_seconds=N, max_messages=N, request_id=ID`;
+  const isKnown = /^(mark_read|wait_seconds|max_messages)$/.test(field);
+  const wrong = isKnown ? `can't be ${JSON.stringify(value.slice(0, 70))}` : "is unknown";
+  const description = `${wrong}; known are mark_read=true|false, wait_seconds=N, max_messages=N, request_id=ID`;
   return new BusError({
     reason: "INVALID_FIELD",
     advice: `${/^\w{1,70}$/.test(field) ? field : JSON.stringify(field.slice(0, 70))} ${description}`,
@@ -115,7 +117,7 @@ function parseObject(bytes: Buffer): { [name: string]: JsonValue } {
     // Takes a byte order mark away, as the RPCs do.
     value = JSON.parse(new TextDecoder().decode(bytes)) as JsonValue;
   } catch (error) {
-    throw malformed(`the body is not JSON: ${error instanceof Error ? error.message : ""}`);
+    throw malformed(`the body is not JSON: ${error instanceof Error ? error.message : ""}; ${JSON_ADVICE}`);
   }
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
     throw malformed('the body must be a JSON object such as {"from":"joe","to":"jack","subject":"…","body":"…"}');

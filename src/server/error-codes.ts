@@ -92,7 +92,7 @@ export function toConnectError(error: BusError): ConnectError {
  * others. Such an error is about the request: what connect-es calls internal there is a message that can't be decoded.
  */
 export function fromFramework(error: ConnectError): BusError {
-  const text = shortened(error.rawMessage);
+  const text = shortened(error.rawMessage).replace(/configured readMaxBytes/, "the most that a request may have:");
   switch (error.code) {
     case Code.ResourceExhausted:
       return new BusError({ reason: "REQUEST_TOO_LARGE", advice: `${text}; send less in one request` });
@@ -107,11 +107,23 @@ export function fromFramework(error: ConnectError): BusError {
       const field = fieldIn(error.rawMessage);
       return new BusError({
         reason: field === undefined && !WRONG_VALUE.test(text) ? "MALFORMED_JSON" : "INVALID_FIELD",
-        advice: `${text}; docs/protocol.md and the .proto name the fields of this request`,
+        advice: `${text}; ${remedyFor(error.rawMessage, field)}`,
         violations: [{ field: field ?? "", description: text }],
       });
     }
   }
+}
+
+/** What a shell's quotes do to JSON is the usual reason. */
+export const JSON_ADVICE = "send one JSON object, in UTF-8; from a shell, JSON with a ' in it goes in a file: -d @FILE";
+
+/** What to write instead, for a caller that may have nothing but curl. */
+function remedyFor(text: string, field: string | undefined): string {
+  const [, message] = /message agentbus\.v1\.(\w+) from JSON: key "/.exec(text) ?? [];
+  const fields = requestFields(message);
+  if (fields.length > 0) return `known are ${fields.map(({ jsonName }) => jsonName).join(", ")}`;
+  if (field !== undefined || WRONG_VALUE.test(text)) return "GET /openapi.json and the .proto describe this request";
+  return JSON_ADVICE;
 }
 
 /** JSON that is right, with a value that is not: protobuf-es does not say in which field. */
@@ -130,6 +142,9 @@ function fieldIn(text: string): string | undefined {
   if (protocol !== undefined) return protocol === "grpc" ? "grpc-timeout" : "connect-timeout-ms";
   const [, message, field] = /field agentbus\.v1\.(\w+)\.(\w+)/.exec(text) ?? [];
   if (field === undefined) return /key "([^"]+)" is unknown/.exec(text)?.[1]?.slice(0, 70);
-  const { messages } = file_agentbus_v1_message_bus;
-  return messages.find(({ name }) => name === message)?.fields.find(({ name }) => name === field)?.jsonName;
+  return requestFields(message).find(({ name }) => name === field)?.jsonName;
+}
+
+function requestFields(message: string | undefined) {
+  return file_agentbus_v1_message_bus.messages.find(({ name }) => name === message)?.fields ?? [];
 }

@@ -2,6 +2,7 @@
  * Takes every HTTP request to its door and gives every failure a Connect body. It knows paths, not what lies behind them.
  */
 import type { Duplex } from "node:stream";
+import { MessageBus } from "#gen/agentbus/v1/message_bus_pb.js";
 import { requireAdmin } from "../permissions.ts";
 import { type Admission, type HeaderOf, tokenIn } from "./admission.ts";
 import { cutShort, isGone, writeAnswer } from "./answer.ts";
@@ -35,6 +36,11 @@ export interface HttpDoorParts {
 
 /** A host with an optional port, or an address in brackets: what a URL can be made of (RFC 9110, 7.2). */
 const AUTHORITY = /^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._~%!$&'()*+,;=-]+)(:\d{0,5})?$/;
+
+const OTHER_METHODS = MessageBus.methods
+  .map(({ name }) => name)
+  .filter((name) => name !== "Send")
+  .join(", ");
 
 /** One request, as its door gets it. */
 interface Visit {
@@ -112,7 +118,7 @@ export function createHttpDoor(parts: HttpDoorParts): HttpHandler {
     await admit(visit);
     throw new HttpError(404, {
       reason: "UNIMPLEMENTED",
-      advice: `there is nothing at ${visit.url.pathname.slice(0, 70)}; try POST /agentbus.v1.MessageBus/Send, POST /api/send or GET /api/inbox/NAME; GET / explains the bus`,
+      advice: `there is nothing at ${visit.url.pathname.slice(0, 70)}; try POST /agentbus.v1.MessageBus/Send (or ${OTHER_METHODS}), POST /api/send or GET /api/inbox/NAME; GET / explains the bus`,
     });
   }
 

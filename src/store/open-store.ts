@@ -20,6 +20,11 @@ export function parseStoreUrl(url: string): StoreLocation {
   return { engine: "sqlite", path };
 }
 
+/** What is said of a store that should be there. */
+export function noDatabaseAt(path: string): string {
+  return `there is no database at ${path}; name the one that the bus serves with --store`;
+}
+
 export async function openStore(url: string, options: StoreOptions): Promise<Store> {
   return openSqliteStore(parseStoreUrl(url).path, options);
 }

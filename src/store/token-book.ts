@@ -3,15 +3,18 @@
  * short transactions of its own; the bus sees them with its next call.
  */
 import { randomBytes } from "node:crypto";
+import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import { hashToken, newToken, type TokenRecord } from "../token.ts";
-import { parseStoreUrl } from "./open-store.ts";
+import { noDatabaseAt, parseStoreUrl } from "./open-store.ts";
 import { makeFolderOf } from "./sqlite/make-folder.ts";
 import { migrate } from "./sqlite/migrate.ts";
 import { openForWriting } from "./sqlite/open-database.ts";
 import { TokenReader, TokenWriter } from "./sqlite/tokens.ts";
 
 export interface TokenBook {
+  /** Where the database is, if this made it: there was none. */
+  readonly made: string | undefined;
   /** The token itself is told here and never again. `agent` undefined: an admin token. */
   create(agent: string | undefined): { token: string; record: TokenRecord };
   list(): TokenRecord[];
@@ -20,14 +23,18 @@ export interface TokenBook {
   close(): void;
 }
 
-export function openTokenBook(storeUrl: string): TokenBook {
+/** `mayMake`: a database that is not there is made, for tokens of a bus that is yet to start; else it is an error. */
+export function openTokenBook(storeUrl: string, mayMake = true): TokenBook {
   const path = resolve(parseStoreUrl(storeUrl).path);
+  const isThere = existsSync(path);
+  if (!isThere && !mayMake) throw new Error(noDatabaseAt(path));
   makeFolderOf(path);
   const db = openForWriting(path);
   migrate(db);
   const reader = new TokenReader(db);
   const writer = new TokenWriter(db);
   return {
+    made: isThere ? undefined : path,
     create: (agent) => {
       const token = newToken();
       const id = randomBytes(4).toString("hex");

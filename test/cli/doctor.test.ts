@@ -181,6 +181,7 @@ describe("agentbus doctor", () => {
     const wrong = join(temporaryFolder(), "file");
     writeFileSync(wrong, "x".repeat(5000));
     expect(await found(wrong)).toMatch(/^1 fail: .*it is damaged/);
+    expect(await found(join(wrong, "outbox.db"))).toMatch(/^1 fail: .*ENOTDIR.*see that this user may write there/);
     expect(await found("/proc/agentbus/outbox.db")).toMatch(/^[01] (fail|warn): /);
   });
 

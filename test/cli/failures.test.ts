@@ -46,7 +46,11 @@ describe("a refusal by the bus ends with 1", () => {
   test("also when the token is missing or wrong", async () => {
     const { url } = await startBus({ token: "right" });
     const agents = (...words: string[]) => cli(["agents", "--url", url, ...words]);
-    expect(await agents()).toMatchObject({ code: 1, stdout: "", stderr: expect.stringMatching(/^TOKEN_MISSING: /) });
+    expect(await agents()).toMatchObject({
+      code: 1,
+      stdout: "",
+      stderr: expect.stringMatching(/^TOKEN_MISSING: .*AGENTBUS_TOKEN/),
+    });
     const wrong = await agents("--token", "wrong");
     expect(wrong).toMatchObject({ code: 1, stdout: "", stderr: expect.stringMatching(/^TOKEN_INVALID: /) });
     expect(wrong.stderr).not.toContain("right");
@@ -61,11 +65,23 @@ describe("wrong usage ends with 2, one line on stderr and nothing on stdout", ()
     [["help", "sned"], "unknown command 'sned' (Did you mean send?) See: agentbus --help"],
     [["--", "sned"], "unknown command 'sned' (Did you mean send?) See: agentbus --help"],
     [["--colour"], "unknown option '--colour'. See: agentbus --help"],
+    [
+      ["--as", "joe", "agents"],
+      "unknown option '--as' before the command: options stand behind it. See: agentbus --help",
+    ],
+    [
+      ["work", "jack", "grep", "-x"],
+      "unknown option '-x' (what COMMAND is given stands behind --) See: agentbus work --help",
+    ],
     [["inbox", "--lok"], "unknown option '--lok' (Did you mean --look?) See: agentbus inbox --help"],
     [["send", "jack", "x"], "required option '-s, --subject <SUBJECT>' not specified. See: agentbus send --help"],
     [
       ["inbox", "--look", "--lease", "5"],
       "option '--look' cannot be used with option '--lease <SECONDS>'. See: agentbus inbox --help",
+    ],
+    [
+      ["send", "jack", "x", "--subjcet", "y"],
+      "unknown option '--subjcet' (Did you mean --subject?) See: agentbus send --help",
     ],
     [["show"], "missing required argument 'ID'. See: agentbus show --help"],
     [

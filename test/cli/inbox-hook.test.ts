@@ -213,6 +213,14 @@ describe("a hook does its host no harm", () => {
     expect(ended).toMatchObject({ code: 0, stderr: expect.stringContaining("could not be written") });
   });
 
+  test("when what it says goes nowhere, and the mail is told when it is heard", async () => {
+    const name = newName("jack");
+    const id = await mail(shared(), name, "x");
+    const ended = await hookOf(name)("text", "", { prefix: ["sh", "-c", '"$@" >/dev/null', "sh"] });
+    expect(ended).toMatchObject({ code: 0, stderr: expect.stringContaining("nobody would be told") });
+    expect(idsIn((await hookOf(name)("text", "")).stdout)).toEqual([id]);
+  });
+
   test("when it is mistyped or its Node is too old: 1, for 2 would stop what the host does", async () => {
     const old = preload(
       `Object.defineProperty(process, "versions", { value: { ...process.versions, node: "20.1.0", napi: "9" } })`,

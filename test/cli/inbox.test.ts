@@ -68,6 +68,20 @@ describe.each([
     expect(await unread(bus, name)).toEqual([id]);
   });
 
+  test.each([">/dev/null", ">&-"])("when standard output is %s, which nobody reads", async (target) => {
+    const [bus, name] = [shared(), newName("jack")];
+    const id = await mail(bus, name, "x");
+    const prefix = ["sh", "-c", `"$@" ${target}`, "sh"];
+    const ended = await start(bus, name, words, { prefix }).ended();
+    expect(ended).toMatchObject({
+      code: 2,
+      stdout: "",
+      stderr: expect.stringMatching(/^standard output is closed or/),
+    });
+    expect(await unread(bus, name)).toEqual([id]);
+    expect(await start(bus, name, ["--look", ...words], { prefix }).ended()).toMatchObject({ code: 0, stderr: "" });
+  });
+
   test("until a slow reader has taken the last byte, and after kill -9 before that", async () => {
     const [bus, name] = [shared(), newName("jack")];
     const ids = await bulkyMail(bus, name);

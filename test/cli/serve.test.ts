@@ -1,5 +1,5 @@
 /** `agentbus serve` and `agentbus backup`: the commands that run where the mail is kept. */
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, statSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
@@ -157,5 +157,37 @@ describe("agentbus backup", () => {
       stderr: expect.stringMatching(/^there is no database at .*none\.db; .*\n$/),
     });
     expect([existsSync(join(cwd, "copy.db")), existsSync(join(cwd, "none.db"))]).toEqual([false, false]);
+  });
+
+  test("is for its user alone, and needs a folder that is there", async () => {
+    const bus = await startBus();
+    const folder = temporaryFolder();
+    const backup = (file: string) => cli(["backup", join(folder, file), "--store", `sqlite:${bus.folder}/bus.db`]);
+    expect((await backup("copy.db")).code).toBe(0);
+    expect(statSync(join(folder, "copy.db")).mode & 0o777).toBe(0o600);
+    expect(await backup("none/copy.db")).toEqual({
+      code: 1,
+      stdout: "",
+      stderr: `there is no folder ${folder}/none; make it, or name another\n`,
+    });
+  });
+});
+
+describe("agentbus token, where there is no store,", () => {
+  test("lists and revokes nothing, and makes none", async () => {
+    const cwd = temporaryFolder();
+    for (const words of [["list"], ["revoke", "3f9a01c2"]]) {
+      const ended = await cli(["token", ...words, "--store", "sqlite:none.db"], { cwd });
+      expect(ended).toMatchObject({ code: 1, stdout: "", stderr: expect.stringMatching(/^there is no database at /) });
+    }
+    expect(existsSync(join(cwd, "none.db"))).toBe(false);
+  });
+
+  test("makes one for a new token, and says so: it may be another than the bus's", async () => {
+    const cwd = temporaryFolder();
+    const create = () => cli(["token", "create", "--admin", "--store", "sqlite:none.db"], { cwd });
+    const said = new RegExp(`^there was no database at ${cwd}/none\\.db: it is made`);
+    expect(await create()).toMatchObject({ code: 0, stderr: expect.stringMatching(said) });
+    expect(await create()).toMatchObject({ code: 0, stderr: expect.not.stringMatching(said) });
   });
 });

@@ -61,6 +61,16 @@ describe("agentbus watch, not on a terminal,", () => {
     expect(message).toMatchObject({ id, from: "joe", to: "jack", state: "DELIVERY_STATE_UNREAD" });
   });
 
+  test("ends well when its reader has seen enough", async () => {
+    const bus = await startBus();
+    await bus.ok("RegisterAgent", { agent: "jack" });
+    const { running, printed } = watching(bus);
+    await until("the first look", () => printed().includes("jack"));
+    running.stdout.destroy();
+    await mail(bus, "jack", "x");
+    expect(await running.ended()).toMatchObject({ code: 0, stderr: "" });
+  });
+
   test("goes on over a restart of the bus, and says so", { timeout: 30_000 }, async () => {
     const bus = await spawnBus();
     await bus.ok("RegisterAgent", { agent: "jack" });

@@ -149,6 +149,13 @@ describe("--reply", () => {
     expect(await replies()).toMatchObject([{ body: "attempt 1\n" }, { body: "attempt 1\n" }]);
   });
 
+  test("says so when the rate limit lasts", async () => {
+    const { bus, oracle, asker } = await question(await startBus({ rateLimit: "1/min" }));
+    await bus.ok("Send", { from: oracle, to: asker, subject: "Hello" });
+    const worker = startWorker(bus, oracle, ["--reply"], "echo 8091");
+    await until("the wait to be told", () => worker.stderr().includes("waits, and is tried again: RATE_LIMITED: "));
+  });
+
   test("stops a loop of replies where the bus does, and the message is done", async () => {
     const bus = await startBus({ maxHops: "1" });
     const { oracle, asker, id } = await question(bus);

@@ -61,6 +61,15 @@ describe("a worker that is told to stop", () => {
   /** Ended by now or soon, with this code or signal. */
   const endOf = async (worker: RunningCli) => (await worker.ended()).code;
 
+  test("at once when nothing runs, and says so", async () => {
+    const name = newName("jack");
+    const worker = startWorker(shared(), name, [], "true");
+    const registered = async () => (await shared().ok("ListAgents", { query: name })).agents.length === 1;
+    await until("the worker", registered);
+    worker.process.kill("SIGTERM");
+    expect(await worker.ended()).toEqual({ code: 0, stdout: "", stderr: "stopping: nothing runs\n" });
+  });
+
   test.each(["SIGTERM", "SIGINT", "SIGHUP"] as const)(
     "by %s finishes what runs, begins nothing more and ends with 0",
     async (signal) => {

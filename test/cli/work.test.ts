@@ -173,6 +173,8 @@ describe("agentbus work", () => {
       const { code, stdout } = await cli(["work", name, ...separator, ...words], { env });
       expect([code, stdout], words.join(" ")).toEqual([2, ""]);
     }
+    const line = await cli(["work", name, "--", "echo hi"], { env });
+    expect(line.stderr).toMatch(/^there is no program "echo hi" .*: for a line of one, -- sh -c 'echo hi'\n$/);
     expect(await deliveryOf(shared(), name, id)).toEqual(["UNREAD", 0]);
   });
 

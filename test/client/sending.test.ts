@@ -1,6 +1,6 @@
 /** What BusClient sends and how it fails, against a real bus. */
 import { describe, expect, test } from "vitest";
-import { type BusClientOptions, BusRefusal } from "#dist/client/index.js";
+import { BusClient, type BusClientOptions, BusRefusal, SettingError } from "#dist/client/index.js";
 import { type Flags, startBus } from "../start-bus.ts";
 import { clientFor } from "./client-for.ts";
 
@@ -8,6 +8,13 @@ async function busAndJoe(flags: Flags = {}, options: BusClientOptions = {}) {
   const bus = await startBus(flags);
   return { bus, joe: clientFor(bus, options) };
 }
+
+test("a client with an option that is misspelled or can't be used is none", () => {
+  const make = (options: object) => () => new BusClient(options);
+  expect(make({ url: "http://bus.example" })).toThrow(SettingError);
+  expect(make({ url: "http://bus.example" })).toThrow(/^a BusClient has no option url; it has urls, token, /);
+  expect(make({ urls: ["localhost:8091"] })).toThrow(/^urls must be http:.*not "localhost:8091"$/);
+});
 
 describe("a message", () => {
   test("that was sent lies in its recipient's inbox, as it was sent", async () => {

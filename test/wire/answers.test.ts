@@ -97,7 +97,10 @@ describe("the notice", () => {
   test("of a Send to an unknown name offers the nearest known ones", async () => {
     const bus = await startBus();
     for (const agent of ["jack", "jill", "manager"]) await bus.ok("RegisterAgent", { agent });
+    const short = await bus.ok("Send", { from: "joe", to: "jeo" });
+    expect(short.notice).toMatch(/ Did you mean joe\?$/); // two letters that changed places
     const { notice, recipientKnown } = await bus.ok("Send", { from: "joe", to: "jakc" });
+    expect((await bus.ok("Send", { from: "d", to: "a" })).notice).not.toMatch(/mean/); // no letter in common
     expect(recipientKnown).toBe(false);
     expect(notice).toBe('nobody registered "jakc" yet: the mail waits until that agent pulls. Did you mean jack?');
   });
