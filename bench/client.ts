@@ -7,7 +7,7 @@ import { BusClient } from "#dist/client/bus-client.js";
 import { connectBus } from "#dist/client/connect-bus.js";
 import { alignTable } from "./align-table.ts";
 import { milliseconds, rate } from "./figures.ts";
-import { recipientName, type SendRequest, sendRequest } from "./mail.ts";
+import { RECIPIENTS, recipientName, type SendRequest, sendRequest } from "./mail.ts";
 import { measureCalls, type Sample } from "./measure-calls.ts";
 import { type Phase, runRounds } from "./phases.ts";
 import { startBus } from "./start-servers.ts";
@@ -22,6 +22,9 @@ const bus = await startBus(new Workplace(tmpdir()), "bus");
 const address = { urls: [`http://127.0.0.1:${bus.port}`] };
 const client = new BusClient({ ...address, outbox: false });
 const rpc = connectBus(address);
+
+// As in a fleet: a message to a name that nobody registered costs a look for the name that may have been meant.
+for (let i = 0; i < RECIPIENTS; i++) await rpc.registerAgent({ agent: recipientName(i) });
 
 const ways = {
   single: ({ from: sender, to: recipient, ...rest }: SendRequest) => rpc.send({ sender, recipient, ...rest }),
