@@ -28,7 +28,9 @@ function sendOne(mail: Mail, message: NewMessage): Sent {
     // A node's own second try is the first answer that its caller gets: it still hears whose inbox is full.
     const copies = mail.deliveries.filter((one) => one.message === first);
     const full = copies.filter(({ dead }) => dead?.reason === "INBOX_FULL").map(({ inbox }) => inbox);
-    return { ...answer, deduplicated: false, recipientCount: copies.length - full.length, fullInboxes: full.sort() };
+    // Its key remembers the first answer; without one only the copies tell, and one that was redriven meanwhile counts.
+    const reached = message.key === undefined ? copies.length - full.length : recipientCount;
+    return { ...answer, deduplicated: false, recipientCount: reached, fullInboxes: full.sort() };
   }
   // The sender is registered by this very Send.
   const recipientKnown = registered || recipient === sender;
